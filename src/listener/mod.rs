@@ -95,6 +95,8 @@ pub struct Rules {
     pub listeners: Vec<Arc<Listener>>,
     /// The folders with messages as files.
     pub pickups: Vec<PathBuf>,
+    /// How long the spool knows a message that has ended.
+    pub history_keep: Duration,
     /// The certificate, if any listener has TLS.
     pub tls: Option<Arc<ServerConfig>>,
 }

@@ -161,6 +161,15 @@ impl OwnMessage<'_> {
 
     async fn stored(&self, content: &str) -> Result<SpoolId, Refused> {
         self.intake().begin(&self.envelope)?;
+        let taken = self.taken(content).await;
+        if taken.is_err() {
+            let allowance = self.intake().allowance();
+            allowance.give_recipients_back(&self.envelope);
+        }
+        taken
+    }
+
+    async fn taken(&self, content: &str) -> Result<SpoolId, Refused> {
         let mut incoming = self.shared.spool.receive(self.id);
         let limit = self.policy.rules().session.message_size;
         write(&mut incoming, content.as_bytes(), limit).await?;

@@ -455,6 +455,7 @@ fn rules(
         users: config.users.clone(),
         listeners,
         pickups: config.pickups.clone(),
+        history_keep: config.history_keep,
         tls: config.tls.clone().map(listener::tls_server).transpose()?,
     })
 }

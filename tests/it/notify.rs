@@ -582,7 +582,7 @@ async fn messages_of_a_spool_of_format_4_are_sent_and_reported_as_before() {
     let version: i64 = version
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 6);
+    assert_eq!(version, 7);
     // Its tables accept the requests of a new client.
     let id = send(
         &relay,

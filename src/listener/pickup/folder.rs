@@ -212,12 +212,13 @@ impl Place {
         };
         let root = &self.root;
         root.rename_new(&claim.before, &self.taking, &claim.taken)?;
+        // Its application may have written it again meanwhile. A rename changes nothing of this.
         let now = self.taking.metadata_of(&claim.taken)?;
-        if files::identity(&now) == candidate.stamp.identity {
+        if Stamp::of(&now) == candidate.stamp {
             return Ok(claim);
         }
         self.give_back(&claim)?;
-        Err(io::Error::other("another file has its name now"))
+        Err(io::Error::other("the file was changed while it was read"))
     }
 
     /// Deletes a file whose message the spool has.

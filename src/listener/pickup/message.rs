@@ -91,6 +91,11 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Its file cannot be taken: nothing of it counts.
+    pub(super) fn give_back(&self) {
+        self.transaction.give_back();
+    }
+
     /// Hands it to the spool.
     pub(super) async fn accept(self) -> Result<(), Fate> {
         let Self {

@@ -11,7 +11,8 @@
 //! now stays where it is. No file is lost, and none is accepted twice: before its message is handed
 //! to the spool, the file gets the name of the entry to be, in `.taking/`, and after a crash the
 //! spool knows that entry or not ([`recover`]). A file that a crash left there more than [`DOUBTFUL`]
-//! ago, and that the spool does not know, may have been sent and forgotten: it goes to `bad/`. What
+//! or `[history] keep` ago, and that the spool does not know, may have been sent and forgotten: it
+//! goes to `bad/`. What
 //! holds where others may write in the folder: `folder.rs`. A file that has to wait does not keep the
 //! others waiting, unless the relay itself has no room, or the limit of messages is reached.
 
@@ -55,7 +56,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Messages of one folder between two looks.
 const MOST_MESSAGES: usize = 200;
 /// The history has every message of this time, unless it had to make room or `[history] keep` is
-/// shorter.
+/// shorter, which counts then.
 const DOUBTFUL: Duration = Duration::from_hours(24);
 /// What the client of a file is called.
 const HELLO: &str = "pickup";
@@ -149,18 +150,20 @@ async fn ready(
     let place = place.await?;
     seen.place = Some(Arc::clone(&place));
     let tell = |bad: &Path, reason: &str| refused(bad, reason, "", Known::default(), shared);
-    recover(&place, &shared.spool, shared.clock.now(), tell).await?;
+    let known_for = DOUBTFUL.min(shared.rules().history_keep);
+    recover(&place, &shared.spool, shared.clock.now() - known_for, tell).await?;
     let (waiting, listed) = (seen.waiting.clone(), Arc::clone(&place));
     let candidates = blocking(move || listed.candidates(&waiting)).await?;
     Ok((place, candidates))
 }
 
 /// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
-/// whether it has them. While it cannot answer, they stay there. `tell` hears of refused ones.
+/// whether it has them. While it cannot answer, they stay there. What it had before `forgotten` it
+/// may not know any more. `tell` hears of refused ones.
 async fn recover(
     place: &Arc<Place>,
     spool: &Spool,
-    now: Timestamp,
+    forgotten: Timestamp,
     tell: impl Fn(&Path, &str),
 ) -> io::Result<()> {
     let left = in_folder(place, Place::left).await?;
@@ -171,10 +174,9 @@ async fn recover(
     for claim in left {
         let entry = spool.show(claim.id).await;
         let is_known = entry.map_err(io::Error::other)?.is_some();
-        let age = now.since(claim.id.time());
         if is_known {
             in_folder(place, move |it| it.end(&claim)).await?;
-        } else if age < DOUBTFUL {
+        } else if claim.id.time() > forgotten {
             in_folder(place, move |it| it.give_back(&claim)).await?;
         } else {
             let reason = format!(
@@ -246,7 +248,7 @@ async fn one(place: &Arc<Place>, candidate: &Candidate, shared: &Shared) -> Resu
     }
     match file.read(&mut known).await {
         Ok(message) => {
-            let claim = file.begin().await?;
+            let claim = file.begin().await.inspect_err(|_| message.give_back())?;
             match message.accept().await {
                 Ok(()) => file.end(claim).await,
                 Err(fate) => file.settle(fate, known, Some(claim)).await,

@@ -68,19 +68,19 @@ fn id_now() -> SpoolId {
 async fn half_taken_files_stay_while_the_spool_cannot_say_whether_it_has_them() {
     let home = tempfile::tempdir().unwrap();
     let (folder, place) = pickup(home.path());
-    let now = Clock::System.now();
+    let forgotten = Clock::System.now() - DOUBTFUL;
     let nothing = |_: &Path, reason: &str| panic!("{reason}");
     let taken = folder.join(format!(".taking/{}.1.eml", id_now()));
     fs::write(&taken, "").unwrap();
     let closed = spool(home.path());
     closed.close().await;
 
-    assert!(recover(&place, &closed, now, nothing).await.is_err());
+    assert!(recover(&place, &closed, forgotten, nothing).await.is_err());
     assert!(taken.exists());
     drop(closed);
 
     let open = spool(home.path());
-    recover(&place, &open, now, nothing).await.unwrap();
+    recover(&place, &open, forgotten, nothing).await.unwrap();
     assert!(!taken.exists() && folder.join("1.eml").exists());
 }
 
@@ -90,12 +90,12 @@ async fn a_file_that_was_half_taken_so_long_ago_that_nobody_knows_is_not_sent() 
     let (folder, place) = pickup(home.path());
     let id = id_now();
     fs::write(folder.join(format!(".taking/{id}.1.eml")), "").unwrap();
-    let later = Timestamp::from_millis(id.time().millis() + 25 * 3600 * 1000);
+    let forgotten = id.time() + Duration::from_secs(3600);
     let told = std::sync::Mutex::new(Vec::new());
 
     let spool = spool(home.path());
     let tell = |bad: &Path, _: &str| told.lock().unwrap().push(bad.to_owned());
-    recover(&place, &spool, later, tell).await.unwrap();
+    recover(&place, &spool, forgotten, tell).await.unwrap();
 
     assert_eq!(listed(&folder.join("bad")), ["1.eml", "1.eml.txt"]);
     assert!(candidates(&place).is_empty());
@@ -169,6 +169,21 @@ fn a_file_that_was_replaced_since_it_was_read_stays() {
     assert!(place.begin(&candidate, id_now()).is_err());
 
     assert_eq!(fs::read(folder.join("1.eml")).unwrap(), b"second");
+    assert!(listed(&folder.join(".taking")).is_empty());
+}
+
+#[test]
+fn a_file_that_was_written_again_since_it_was_read_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, place) = pickup(home.path());
+    fs::write(folder.join("1.eml"), "first").unwrap();
+    let candidate = candidates(&place).remove(0);
+    // The same file: only its content and size differ.
+    fs::write(folder.join("1.eml"), "another").unwrap();
+
+    assert!(place.begin(&candidate, id_now()).is_err());
+
+    assert_eq!(fs::read(folder.join("1.eml")).unwrap(), b"another");
     assert!(listed(&folder.join(".taking")).is_empty());
 }
 

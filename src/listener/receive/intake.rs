@@ -9,7 +9,6 @@ use crate::admission;
 use crate::admission::Admitted;
 use crate::admission::Handed;
 use crate::admission::admit;
-use crate::config::Account;
 use crate::listener::Shared;
 use crate::listener::access::Policy;
 use crate::listener::allowance::Allowance;
@@ -227,10 +226,11 @@ impl<'a> Intake<'a> {
     fn admission(self) -> admission::Rules<'a> {
         let rules = self.policy.rules();
         let named = self.policy.order().and_then(|it| it.account.as_deref());
-        let is_named = |it: &&Account| named == Some(it.name.as_str());
+        let called = |name: &str| rules.accounts.iter().find(|it| it.name == name);
         admission::Rules {
-            accounts: match rules.accounts.iter().find(is_named) {
-                Some(account) => std::slice::from_ref(account),
+            accounts: match named {
+                // An account that is gone sends nothing, and no other in its place.
+                Some(name) => called(name).map_or(&[], std::slice::from_ref),
                 None => &rules.accounts,
             },
             senders: &rules.senders,

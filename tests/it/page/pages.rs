@@ -125,7 +125,7 @@ async fn counts_and_used_limits_survive_a_restart() {
     );
     let at_once = rates["requests_at_once"].as_u64().unwrap();
     assert!(
-        page.contains(&format!("{at_once} of {at_once}<progress")),
+        page.contains(&format!("up to {at_once}<progress")),
         "{page}"
     );
 }

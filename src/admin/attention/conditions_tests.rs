@@ -1,0 +1,56 @@
+//! The rules on statuses made up for them.
+
+use super::*;
+
+#[test]
+fn a_mailbox_that_must_sign_in_is_named_once_though_the_doctor_found_it_too() {
+    let at = Timestamp::from_millis(0);
+    let finding = |check: &str, words: &str| Finding {
+        check: check.to_owned(),
+        state: FindingState::Failure,
+        words: words.to_owned(),
+        remedy: None,
+        place: None,
+        cause: None,
+        key: None,
+    };
+    let mut checkup = Checkup {
+        at,
+        took_ms: 1,
+        ok: 1,
+        findings: vec![finding("token people", "anna@contoso.com not signed in")],
+        passed: Vec::new(),
+        error: None,
+    };
+    let known = [Condition::new(Kind::SignInNeeded, "").of("anna@contoso.com")];
+
+    assert_eq!(of_doctor(&checkup, at, &known), None);
+    assert!(of_doctor(&checkup, at, &[]).is_some());
+    checkup
+        .findings
+        .push(finding("token more", "bert@contoso.com not signed in"));
+    let found = of_doctor(&checkup, at, &known).unwrap();
+    assert!(found.sentence.contains("a failure"), "{found}");
+    assert!(found.sentence.contains("bert@contoso.com"), "{found}");
+}
+
+#[test]
+fn mail_that_waits_while_nothing_leaves_is_trouble_after_a_quarter_of_an_hour() {
+    let stalled = |seconds| {
+        let delivery = Delivery {
+            stalled_seconds: seconds,
+            last_delivery_seconds: 100_000,
+            ..Delivery::default()
+        };
+        let found = of_delivery(&delivery);
+        let words: Vec<String> = found.iter().map(ToString::to_string).collect();
+        words
+    };
+
+    assert!(stalled(None).is_empty());
+    assert!(stalled(Some(899)).is_empty());
+    assert_eq!(
+        stalled(Some(900)),
+        ["nothing has been sent for 15m although mail is waiting"]
+    );
+}
