@@ -32,10 +32,11 @@ const REFUSING: [&str; 4] = [
     "defer_unauth_destination",
 ];
 /// They refuse some whom networks and passwords let send, or let others send.
-const DECIDING: [&str; 5] = [
+const DECIDING: [&str; 6] = [
     "check_",
     "reject_sender_login_mismatch",
     "reject_authenticated_sender_login_mismatch",
+    "reject_unauthenticated_sender_login_mismatch",
     "reject_known_sender_login_mismatch",
     "permit_tls_",
 ];
@@ -135,6 +136,22 @@ mod tests {
             let settings = Settings::parse(text, "/", "mail.contoso.com");
             assert_eq!(let_send(&settings, Whom::Networks), networks, "{text}");
             assert_eq!(let_send(&settings, Whom::Users), users, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_check_of_senders_has_to_be_decided() {
+        for name in [
+            "reject_sender_login_mismatch",
+            "reject_authenticated_sender_login_mismatch",
+            "reject_unauthenticated_sender_login_mismatch",
+            "reject_known_sender_login_mismatch",
+            "check_sender_access",
+        ] {
+            let mut found = Found::default();
+            let items = [name.to_owned(), "reject".to_owned()];
+            report(&mut found, "smtpd_sender_restrictions".to_owned(), &items);
+            assert_eq!(found.decide.len(), 1, "{name}");
         }
     }
 }
