@@ -14,6 +14,7 @@ use super::networks::Networks;
 use super::restrictions;
 use super::restrictions::RESTRICTIONS;
 use super::restrictions::Whom;
+use super::restrictions::restrictions_of;
 use super::services::Service;
 use super::settings::Settings;
 use crate::import::PORT_IS_SHARED;
@@ -51,6 +52,9 @@ const READ: [(&str, &str); 10] = [
 ];
 /// Of a service: they only name it.
 const NAMES: [&str; 2] = ["syslog_name", "smtpd_tls_wrappermode"];
+
+/// Of classes of restrictions.
+const PART_OF_LISTS: &str = "it is read as part of the restrictions that name it";
 
 pub(super) fn add(reading: &mut Reading) {
     let services: Vec<Service> = reading.services.clone();
@@ -313,11 +317,19 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
 /// The options of a service that were not carried out.
 fn overrides(reading: &mut Reading, service: &Service) {
     let settings = reading.settings.with(&service.overrides);
+    let classes = restrictions::classes_of(&settings);
     for (name, value) in &service.overrides {
         let is_read = READ.iter().any(|(read, _)| read == name) || NAMES.contains(&name.as_str());
+        let is_of_class = name == restrictions::CLASSES || classes.contains(name);
         let setting = format!("-o {name}={value} of {}", service.shown());
         if RESTRICTIONS.contains(&name.as_str()) {
-            restrictions::report(&mut reading.found, setting, &settings.list(name));
+            restrictions::report(
+                &mut reading.found,
+                setting,
+                &restrictions_of(&settings, name),
+            );
+        } else if is_of_class && !classes.is_empty() {
+            reading.found.take(setting, PART_OF_LISTS);
         } else if !is_read {
             reading.found.lack(setting, super::parameters::reason(name));
         }
@@ -350,19 +362,41 @@ fn report(reading: &mut Reading, needs_certificate: bool) {
         }
     }
     for name in RESTRICTIONS {
-        let items = reading.settings.list(name);
+        let items = restrictions_of(&reading.settings, name);
         if let Some(setting) = reading.first(name) {
             restrictions::report(&mut reading.found, setting, &items);
         }
     }
-    if reading.services.iter().any(|it| {
-        let settings = reading.settings.with(&it.overrides);
-        it.accepts_mail() && settings.is_on("smtpd_sasl_auth_enable")
-    }) {
+    let of_services = of_services(reading);
+    classes(reading, &of_services);
+    if of_services
+        .iter()
+        .any(|it| it.is_on("smtpd_sasl_auth_enable"))
+    {
         reading.found.ask(
             "smtpd_sasl_auth_enable",
             "add a [[user]] for each name that clients authenticate with: Postfix has no list of \
              them. graph-relay hash-password makes the hash of a password",
         );
+    }
+}
+
+/// The parameters of each service that accepts mail.
+fn of_services(reading: &Reading) -> Vec<Settings> {
+    let services = reading.services.iter().filter(|it| it.accepts_mail());
+    let settings = services.map(|it| reading.settings.with(&it.overrides));
+    settings.collect()
+}
+
+/// The rows of the classes that lists of restrictions contain. Those that only tables name are
+/// reported as parameters without a counterpart.
+fn classes(reading: &mut Reading, of_services: &[Settings]) {
+    let mut names = restrictions::classes_of(&reading.settings);
+    names.extend(of_services.iter().flat_map(restrictions::classes_of));
+    if !names.is_empty() {
+        names.insert(restrictions::CLASSES.to_owned());
+    }
+    for name in names {
+        reading.take(&name, PART_OF_LISTS);
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Promise: a listener lets nobody send who could not before, unless the report says so.
 
+use std::collections::BTreeSet;
+
 use super::settings::Settings;
 use crate::import::Found;
 
@@ -13,6 +15,8 @@ pub(super) const RESTRICTIONS: [&str; 5] = [
     "smtpd_sender_restrictions",
     "smtpd_helo_restrictions",
 ];
+/// The parameter that names the classes: lists that others can contain by their name.
+pub(super) const CLASSES: &str = "smtpd_restriction_classes";
 /// What a listener of the relay does by itself.
 const SAME: [&str; 8] = [
     "permit_mynetworks",
@@ -50,6 +54,69 @@ pub(super) enum Whom {
     Users,
 }
 
+/// A list whose classes are being replaced by their restrictions.
+struct Opening<'s> {
+    settings: &'s Settings,
+    classes: Vec<String>,
+    /// The classes that are being opened, each within the one before.
+    within: Vec<String>,
+    /// The classes that have been opened. For one message, a second time has the same result.
+    done: BTreeSet<String>,
+    items: Vec<String>,
+}
+
+impl<'s> Opening<'s> {
+    fn of(settings: &'s Settings, name: &str) -> Self {
+        let mut opening = Self {
+            settings,
+            classes: settings.list(CLASSES),
+            within: Vec::new(),
+            done: BTreeSet::new(),
+            items: Vec::new(),
+        };
+        opening.open(name);
+        opening
+    }
+
+    fn open(&mut self, name: &str) {
+        for item in self.settings.list(name) {
+            if !self.classes.contains(&item) {
+                self.items.push(folded(item));
+            } else if self.within.contains(&item) {
+                // Postfix stops at such a class with an error, which refuses the message.
+                self.items.push("reject".to_owned());
+            } else if !self.done.contains(&item) {
+                self.within.push(item.clone());
+                self.open(&item);
+                self.within.pop();
+                self.done.insert(item);
+            }
+        }
+    }
+}
+
+/// A name in lower case, because Postfix compares names without case. Tables and files remain as
+/// they are.
+fn folded(item: String) -> String {
+    match item.contains([':', '/', '{']) {
+        true => item,
+        false => item.to_ascii_lowercase(),
+    }
+}
+
+/// The restrictions of a list, with those of a class in the place of its name.
+pub(super) fn restrictions_of(settings: &Settings, name: &str) -> Vec<String> {
+    Opening::of(settings, name).items
+}
+
+/// The classes that lists of restrictions contain, also within other classes.
+pub(super) fn classes_of(settings: &Settings) -> BTreeSet<String> {
+    let lists = RESTRICTIONS.iter();
+    lists
+        .flat_map(|name| Opening::of(settings, name).done)
+        .collect()
+}
+
 /// Whether every list of restrictions lets these send to any domain.
 pub(super) fn let_send(settings: &Settings, whom: Whom) -> bool {
     let permitting = match whom {
@@ -57,7 +124,7 @@ pub(super) fn let_send(settings: &Settings, whom: Whom) -> bool {
         Whom::Users => "permit_sasl_authenticated",
     };
     RESTRICTIONS.iter().all(|name| {
-        let items = settings.list(name);
+        let items = restrictions_of(settings, name);
         let mut deciding = items.iter().map(String::as_str);
         let first = deciding
             .find(|item| *item == permitting || *item == "permit" || REFUSING.contains(item));
@@ -65,7 +132,7 @@ pub(super) fn let_send(settings: &Settings, whom: Whom) -> bool {
     })
 }
 
-/// Adds the row of a list.
+/// Adds the row of a list, whose items are those of [`restrictions_of`].
 pub(super) fn report(found: &mut Found, setting: String, items: &[String]) {
     let others = items.iter().filter(|item| !SAME.contains(&item.as_str()));
     let others: Vec<&str> = others.map(String::as_str).collect();
@@ -132,11 +199,48 @@ mod tests {
                 true,
             ),
         ];
-        for (text, networks, users) in cases {
-            let settings = Settings::parse(text, "/", "mail.contoso.com");
-            assert_eq!(let_send(&settings, Whom::Networks), networks, "{text}");
-            assert_eq!(let_send(&settings, Whom::Users), users, "{text}");
+        assert_let_send(&cases);
+    }
+
+    #[test]
+    fn names_of_restrictions_have_no_case() {
+        assert_let_send(&[
+            (
+                "smtpd_relay_restrictions = Permit_SASL_Authenticated, REJECT",
+                false,
+                true,
+            ),
+            (
+                "smtpd_client_restrictions = PERMIT_MYNETWORKS Defer",
+                true,
+                false,
+            ),
+        ]);
+        let settings = parsed("smtpd_client_restrictions = CHECK_Client_Access hash:/etc/Hosts");
+        let items = restrictions_of(&settings, "smtpd_client_restrictions");
+        assert_eq!(items, ["check_client_access", "hash:/etc/Hosts"]);
+    }
+
+    #[test]
+    fn a_class_stands_for_its_restrictions() {
+        let main = "smtpd_restriction_classes = only_sasl, outer, endless, twice, unused\n\
+                    only_sasl = permit_sasl_authenticated, reject\nouter = reject_non_fqdn_sender only_sasl\n\
+                    endless = permit_sasl_authenticated, endless, permit\n\
+                    twice = only_helo only_helo $more\nmore = permit_mynetworks, reject\nunused = reject\n";
+        for (list, networks, users) in [
+            ("only_sasl", false, true),
+            ("permit_mynetworks, only_sasl", true, true),
+            ("outer, permit_mynetworks", false, true),
+            ("endless", false, true),
+            ("twice, twice", true, false),
+        ] {
+            let text = format!("{main}smtpd_recipient_restrictions = {list}");
+            assert_let_send(&[(text.as_str(), networks, users)]);
         }
+        let settings = parsed(&format!("{main}smtpd_helo_restrictions = outer, twice"));
+        let classes = classes_of(&settings);
+        let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
+        assert_eq!(classes, ["only_sasl", "outer", "twice"]);
     }
 
     #[test]
@@ -152,6 +256,19 @@ mod tests {
             let items = [name.to_owned(), "reject".to_owned()];
             report(&mut found, "smtpd_sender_restrictions".to_owned(), &items);
             assert_eq!(found.decide.len(), 1, "{name}");
+        }
+    }
+
+    fn parsed(text: &str) -> Settings {
+        Settings::parse(text, "/", "mail.contoso.com")
+    }
+
+    /// Each case: a main.cf, whether networks can send, and whether users can.
+    fn assert_let_send(cases: &[(&str, bool, bool)]) {
+        for (text, networks, users) in cases {
+            let settings = parsed(text);
+            assert_eq!(let_send(&settings, Whom::Networks), *networks, "{text}");
+            assert_eq!(let_send(&settings, Whom::Users), *users, "{text}");
         }
     }
 }

@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 9] = [
+const INSTALLATIONS: [Installation; 11] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -47,6 +47,28 @@ const INSTALLATIONS: [Installation; 9] = [
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
         told: &["let nobody send from here"],
+    },
+    Installation {
+        name: "the same in capitals",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_relay_restrictions = Permit_SASL_Authenticated, REJECT\n",
+        master: SMTP,
+        has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
+        has_not: &["192.0.2.0/24"],
+        told: &["let nobody send from here"],
+    },
+    Installation {
+        name: "the same as a class, and a class for tables",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_restriction_classes = only_sasl, for_tables\n\
+               only_sasl = permit_sasl_authenticated, reject_sender_login_mismatch, reject\nfor_tables = reject\n\
+               smtpd_recipient_restrictions = only_sasl\n",
+        master: SMTP,
+        has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
+        has_not: &["192.0.2.0/24"],
+        told: &[
+            "let nobody send from here",
+            "does not check reject_sender_login_mismatch. Only machines",
+            "it is read as part of the restrictions that name it",
+        ],
     },
     Installation {
         name: "users from the local network only",
