@@ -1,6 +1,7 @@
 //! `master.cf`: the services of Postfix (master(5)), of which the relay has a counterpart for
 //! those that accept SMTP.
 
+use super::settings::bracketed;
 use super::settings::logical_lines;
 
 /// A line of `master.cf`.
@@ -113,10 +114,8 @@ fn overrides(arguments: &str) -> Vec<(String, String)> {
     let mut rest = arguments.as_str();
     while let Some((_, behind)) = rest.split_once(" -o") {
         let text = behind.trim_start();
-        let (option, behind) = match text.strip_prefix('{').and_then(|it| it.split_once('}')) {
-            Some(halves) => halves,
-            None => text.split_at(text.find(' ').unwrap_or(text.len())),
-        };
+        let to_blank = || text.split_at(text.find(' ').unwrap_or(text.len()));
+        let (option, behind) = bracketed(text, '{', '}').unwrap_or_else(to_blank);
         if let Some((name, value)) = option.split_once('=') {
             found.push((name.trim().to_owned(), value.trim().to_owned()));
         }
@@ -148,6 +147,26 @@ mod tests {
             ("milter_protocol", "6"),
         ];
         let found = submission.overrides.iter();
+        let found: Vec<_> = found
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_option_in_braces_ends_at_the_brace_that_closes_it() {
+        let services = parse(
+            "smtp inet n - y - - smtpd\n -o { smtpd_client_restrictions = check_client_access inline:{ \
+             {192.0.2.1 = OK} }, reject } -o smtpd_sasl_auth_enable=yes -o { open = a\n",
+        );
+        let expected = [
+            (
+                "smtpd_client_restrictions",
+                "check_client_access inline:{ {192.0.2.1 = OK} }, reject",
+            ),
+            ("smtpd_sasl_auth_enable", "yes"),
+        ];
+        let found = services[0].overrides.iter();
         let found: Vec<_> = found
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();

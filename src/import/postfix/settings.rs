@@ -208,8 +208,9 @@ fn part(text: &str) -> (&str, &str) {
     bracketed(text, '{', '}').unwrap_or((text, ""))
 }
 
-/// Splits a text behind its bracket: what is inside, and what follows.
-fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
+/// Splits a text that begins with a bracket: into the text inside, and the text that follows the
+/// bracket that closes it.
+pub(super) fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
     let inside = text.strip_prefix(open)?;
     let mut depth = 1_usize;
     for (at, c) in inside.char_indices() {
