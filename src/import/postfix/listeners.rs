@@ -15,6 +15,7 @@ use super::restrictions;
 use super::restrictions::RESTRICTIONS;
 use super::restrictions::Whom;
 use super::restrictions::restrictions_of;
+use super::services;
 use super::services::Service;
 use super::settings::Settings;
 use crate::import::PORT_IS_SHARED;
@@ -61,8 +62,10 @@ pub(super) fn add(reading: &mut Reading) {
     let mut needs_certificate = false;
     let mut unclear: BTreeSet<String> = BTreeSet::new();
     let certificate = certificate(&reading.settings);
+    let mut carried_out: Vec<&Service> = Vec::new();
     for service in services.iter().filter(|it| it.accepts_mail()) {
-        let settings = reading.settings.with(&service.overrides);
+        let rules = services::with_rules(&services, service, &reading.settings);
+        let settings = reading.settings.with(&rules.overrides);
         let networks = Networks::of(&settings, &reading.folder);
         unclear.extend(networks.unclear);
         let Some(addresses) = addresses(reading, service, &settings) else {
@@ -79,7 +82,13 @@ pub(super) fn add(reading: &mut Reading) {
         let listener = listener(reading, &settings, networks.known, addresses, tls);
         needs_certificate |= listener.tls != "off";
         write(reading, service, &listener);
-        overrides(reading, service);
+        if !carried_out.contains(&rules) {
+            carried_out.push(rules);
+            overrides(reading, rules);
+        }
+        if rules != service {
+            of_postscreen(reading, service, rules);
+        }
     }
     for words in unclear {
         reading.found.ask("mynetworks", words);
@@ -91,15 +100,20 @@ pub(super) fn add(reading: &mut Reading) {
         });
     }
     report(reading, needs_certificate);
-    for service in services.iter().filter(|it| !it.accepts_mail()) {
-        if !service.is_stock() {
-            let words = "the relay starts no other programs";
-            reading.found.lack(service.shown(), words);
-        }
-        for (name, value) in service.unusual_overrides() {
-            let setting = format!("-o {name}={value} of {}", service.shown());
-            reading.found.lack(setting, super::parameters::reason(name));
-        }
+    let others = services.iter().filter(|it| !it.accepts_mail());
+    others.for_each(|it| other(reading, it, carried_out.contains(&it)));
+}
+
+/// The rows of a service that becomes no listener.
+fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
+    if !service.is_stock() {
+        let words = "the relay starts no other programs";
+        reading.found.lack(service.shown(), words);
+    }
+    let overrides = service.unusual_overrides();
+    for (name, value) in overrides.filter(|_| !is_carried_out) {
+        let setting = format!("-o {name}={value} of {}", service.shown());
+        reading.found.lack(setting, super::parameters::reason(name));
     }
 }
 
@@ -336,6 +350,23 @@ fn overrides(reading: &mut Reading, service: &Service) {
     }
 }
 
+/// The options of a postscreen. Those of the SMTP server hold only for the service to which it
+/// passes its clients.
+fn of_postscreen(reading: &mut Reading, service: &Service, rules: &Service) {
+    for (name, value) in service.unusual_overrides() {
+        let is_read = READ.iter().any(|(read, _)| read == name);
+        let words = match is_read || RESTRICTIONS.contains(&name.as_str()) {
+            true => format!(
+                "postscreen does not use it: the options of {} hold for its clients",
+                rules.shown()
+            ),
+            false => super::parameters::reason(name).to_owned(),
+        };
+        let setting = format!("-o {name}={value} of {}", service.shown());
+        reading.found.lack(setting, words);
+    }
+}
+
 /// The rows of main.cf's parameters that were carried out.
 fn report(reading: &mut Reading, needs_certificate: bool) {
     for (name, words) in READ {
@@ -381,11 +412,13 @@ fn report(reading: &mut Reading, needs_certificate: bool) {
     }
 }
 
-/// The parameters of each service that accepts mail.
+/// The parameters that hold for the clients of each service that accepts mail.
 fn of_services(reading: &Reading) -> Vec<Settings> {
     let services = reading.services.iter().filter(|it| it.accepts_mail());
-    let settings = services.map(|it| reading.settings.with(&it.overrides));
-    settings.collect()
+    let rules = services.map(|it| services::with_rules(&reading.services, it, &reading.settings));
+    rules
+        .map(|it| reading.settings.with(&it.overrides))
+        .collect()
 }
 
 /// The rows of the classes that lists of restrictions contain. Those that only tables name are

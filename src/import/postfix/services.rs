@@ -1,6 +1,7 @@
 //! `master.cf`: the services of Postfix (master(5)), of which the relay has a counterpart for
 //! those that accept SMTP.
 
+use super::settings::Settings;
 use super::settings::bracketed;
 use super::settings::logical_lines;
 
@@ -79,6 +80,24 @@ impl Service {
     pub(super) fn shown(&self) -> String {
         format!("{} {} {} (master.cf)", self.name, self.kind, self.program)
     }
+}
+
+/// Returns the service whose options hold for the clients of a service: for postscreen, the one to
+/// which it passes its clients (`smtpd_service_name`), otherwise the service itself.
+pub(super) fn with_rules<'s>(
+    services: &'s [Service],
+    service: &'s Service,
+    settings: &Settings,
+) -> &'s Service {
+    if service.program != "postscreen" {
+        return service;
+    }
+    let name = settings
+        .with(&service.overrides)
+        .value("smtpd_service_name");
+    let mut services = services.iter();
+    let passed = services.find(|it| it.kind == "pass" && it.name == name);
+    passed.unwrap_or(service)
 }
 
 /// Reads the text of a `master.cf`.

@@ -14,7 +14,7 @@ pub(super) struct Settings {
 const DEEPEST: usize = 20;
 
 /// Of Postfix, as far as other parameters name them or the relay needs them.
-const DEFAULTS: [(&str, &str); 17] = [
+const DEFAULTS: [(&str, &str); 18] = [
     ("alias_maps", "hash:/etc/aliases"),
     ("anvil_rate_time_unit", "60s"),
     ("command_directory", "/usr/sbin"),
@@ -36,6 +36,7 @@ const DEFAULTS: [(&str, &str); 17] = [
         "smtpd_relay_restrictions",
         "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination",
     ),
+    ("smtpd_service_name", "smtpd"),
     ("smtpd_tls_wrappermode", "no"),
     ("virtual_alias_maps", ""),
 ];

@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 11] = [
+const INSTALLATIONS: [Installation; 12] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -91,6 +91,27 @@ const INSTALLATIONS: [Installation; 11] = [
         has: &["networks = [\"0.0.0.0/0\", \"::/0\"]"],
         has_not: &["anonymous_networks"],
         told: &["reject_sender_login_mismatch"],
+    },
+    Installation {
+        name: "postscreen in front of a server with options",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_chain_files = /etc/a.pem\n",
+        master: "smtp inet n - y - 1 postscreen -o smtpd_sasl_auth_enable=no -o postscreen_dnsbl_sites=a.example\n\
+                 smtpd pass - - y - - smtpd\n -o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=encrypt\n \
+                 -o smtpd_relay_restrictions=permit_sasl_authenticated,reject -o content_filter=scan:1\n",
+        has: &[
+            "address = \"[::]:25\"",
+            "tls = \"starttls-required\"",
+            "authentication = \"required\"",
+            "networks = [\"0.0.0.0/0\", \"::/0\"]",
+        ],
+        has_not: &["anonymous_networks"],
+        told: &[
+            "-o smtpd_relay_restrictions=permit_sasl_authenticated,reject of smtpd pass smtpd",
+            "-o content_filter=scan:1 of smtpd pass smtpd",
+            "-o smtpd_sasl_auth_enable=no of smtp inet postscreen (master.cf) postscreen does not use it",
+            "its tests of unknown clients",
+            "add a [[user]] for each name",
+        ],
     },
     Installation {
         name: "the whole internet, and tables",
