@@ -24,6 +24,15 @@ pub(super) enum Merged {
     Differs(Vec<String>),
 }
 
+/// Why the two cannot go together, with the place and the reason.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// The existing file is not TOML.
+    Existing(String),
+    /// The draft is not TOML: a fault of the importer.
+    Draft(String),
+}
+
 /// Whether sections of the existing file may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replace {
@@ -35,16 +44,15 @@ pub(super) enum Replace {
 ///
 /// # Errors
 ///
-/// The existing file is not TOML; says where.
+/// One of the two is not TOML; says where.
 pub(super) fn merge(
     existing: &str,
     draft: &Draft,
     folder: &str,
     replace: Replace,
-) -> Result<Merged, String> {
-    let mut document: DocumentMut = existing.parse().map_err(|error| format!("{error}"))?;
-    let old: Table = existing.parse().map_err(|error| format!("{error}"))?;
-    let new: Table = draft.text(folder).parse().unwrap_or_default();
+) -> Result<Merged, Unreadable> {
+    let (mut document, old) = parsed(existing).map_err(Unreadable::Existing)?;
+    let (_, new) = parsed(&draft.text(folder)).map_err(Unreadable::Draft)?;
     let is_in = |key: &String, value: &Value| old.get(key).is_some_and(|old| is_part(value, old));
     let missing = new.iter().filter(|(key, value)| !is_in(key, value));
     let missing: BTreeSet<&str> = missing.map(|(key, _)| key.as_str()).collect();
@@ -61,6 +69,13 @@ pub(super) fn merge(
     }
     let (top, sections) = draft.parts(folder, |key| missing.contains(key));
     Ok(Merged::Text(joined(&document.to_string(), &top, &sections)))
+}
+
+/// A text of TOML, once with its comments and once as values.
+fn parsed(text: &str) -> Result<(DocumentMut, Table), String> {
+    let document: DocumentMut = text.parse().map_err(|error| format!("{error}"))?;
+    let values: Table = text.parse().map_err(|error| format!("{error}"))?;
+    Ok((document, values))
 }
 
 /// As people find it in the file.
@@ -111,4 +126,17 @@ fn joined(existing: &str, top: &str, sections: &str) -> String {
         text.push_str(part);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_that_is_not_toml_is_an_error() {
+        let mut draft = Draft::default();
+        draft.product = "one\nand another line";
+        let merged = merge("", &draft, "/etc/graph-relay", Replace::Allowed);
+        assert!(matches!(merged, Err(Unreadable::Draft(_))), "{merged:?}");
+    }
 }

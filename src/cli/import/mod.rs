@@ -2,7 +2,7 @@
 //! it, and writes a relay.toml if asked to.
 //!
 //! Promises: without `--write` nothing is written; of an existing file everything stays that is not
-//! imported, what is there already is replaced only with `--replace`, and the old file is kept as
+//! imported, what is there with other values is replaced only with `--replace`, and the old file is kept as
 //! `relay.toml.old` (`merge.rs`); a second import changes nothing; secrets go into files that only
 //! the relay's user can read. The last part of the output is what `check` says of the result. Exit code 0: the
 //! result can be used as it is; 1: something has to be completed first.
@@ -20,6 +20,7 @@ use secrecy::ExposeSecret;
 
 use self::merge::Merged;
 use self::merge::Replace;
+use self::merge::Unreadable;
 use self::merge::merge;
 use super::ConfigFile;
 use super::Exit;
@@ -284,9 +285,17 @@ fn text(
              is kept with .old at its end), or --write to write another file",
             names.join(", ")
         ))),
-        Err(error) => Err(refused(format!(
+        Err(Unreadable::Existing(error)) => Err(refused(format!(
             " and is not valid TOML: correct it, or use --write to write another file. {error}"
         ))),
+        Err(Unreadable::Draft(error)) => Err(Failure {
+            exit: Exit::BrokeDown,
+            words: format!(
+                "nothing was written to {}: the configuration that was imported is not valid TOML, which is a \
+                 fault of graph-relay. Run the command without --write to see it, and report the fault. {error}",
+                path.display()
+            ),
+        }),
     }
 }
 
