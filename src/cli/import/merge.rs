@@ -1,15 +1,18 @@
 //! An existing relay.toml and an imported one, as one file.
 //!
 //! The text of the existing file stays, with its comments. Sections that it does not have are added
-//! at its end, keys before the first section in front of that. What both have with the same values is
-//! left alone, so that a second import changes nothing, also after somebody has completed a section.
-//! What both have with other values is replaced only if that is wanted.
+//! at its end, keys before the first section in front of that. A section that may occur only once,
+//! such as `[limits]`, keeps its keys and gets those that it lacks. What both have with the same
+//! values is left alone, so that a second import changes nothing, also after somebody has completed a
+//! section. What both have with other values is replaced only if that is wanted.
 
 use std::collections::BTreeSet;
 
 use toml::Table;
 use toml::Value;
 use toml_edit::DocumentMut;
+use toml_edit::Item;
+use toml_edit::TableLike;
 
 use crate::import::Draft;
 
@@ -33,7 +36,7 @@ pub(super) enum Unreadable {
     Draft(String),
 }
 
-/// Whether sections of the existing file may be replaced.
+/// Whether sections and keys of the existing file may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replace {
     Allowed,
@@ -52,22 +55,30 @@ pub(super) fn merge(
     replace: Replace,
 ) -> Result<Merged, Unreadable> {
     let (mut document, old) = parsed(existing).map_err(Unreadable::Existing)?;
-    let (_, new) = parsed(&draft.text(folder)).map_err(Unreadable::Draft)?;
-    let is_in = |key: &String, value: &Value| old.get(key).is_some_and(|old| is_part(value, old));
-    let missing = new.iter().filter(|(key, value)| !is_in(key, value));
-    let missing: BTreeSet<&str> = missing.map(|(key, _)| key.as_str()).collect();
-    if missing.is_empty() {
+    let (drafted, new) = parsed(&draft.text(folder)).map_err(Unreadable::Draft)?;
+    let lacking = missing(&new, &old);
+    if lacking.is_empty() {
         return Ok(Merged::Same);
     }
-    let differing = missing.iter().filter(|key| old.contains_key(**key));
+    let differing = lacking.iter().filter(|key| differs(key, &new, &old));
     let differing: Vec<String> = differing.map(|key| shown(key, &old)).collect();
     if !differing.is_empty() && replace == Replace::NotAllowed {
         return Ok(Merged::Differs(differing));
     }
-    for key in &missing {
-        document.remove(key);
+    let mut whole = BTreeSet::new();
+    for key in lacking {
+        if let Some((new, old)) = tables(key, &new, &old) {
+            let into = document.get_mut(key).and_then(Item::as_table_like_mut);
+            let from = drafted.get(key).and_then(Item::as_table_like);
+            if let Some((into, from)) = into.zip(from) {
+                set_keys(into, from, &missing(new, old));
+            }
+        } else {
+            document.remove(key);
+            whole.insert(key);
+        }
     }
-    let (top, sections) = draft.parts(folder, |key| missing.contains(key));
+    let (top, sections) = draft.parts(folder, |key| whole.contains(key));
     Ok(Merged::Text(joined(&document.to_string(), &top, &sections)))
 }
 
@@ -76,6 +87,49 @@ fn parsed(text: &str) -> Result<(DocumentMut, Table), String> {
     let document: DocumentMut = text.parse().map_err(|error| format!("{error}"))?;
     let values: Table = text.parse().map_err(|error| format!("{error}"))?;
     Ok((document, values))
+}
+
+/// The keys that another table lacks or has with other values.
+fn missing<'n>(new: &'n Table, old: &Table) -> BTreeSet<&'n str> {
+    let is_in = |key: &String, value: &Value| old.get(key).is_some_and(|old| is_part(value, old));
+    let missing = new.iter().filter(|(key, value)| !is_in(key, value));
+    missing.map(|(key, _)| key.as_str()).collect()
+}
+
+/// What two tables have under a key, if that is a section that may occur only once.
+fn tables<'t>(key: &str, new: &'t Table, old: &'t Table) -> Option<(&'t Table, &'t Table)> {
+    new.get(key)?.as_table().zip(old.get(key)?.as_table())
+}
+
+/// Whether two tables have other values for a missing key. Of a section, only the keys that both
+/// have count.
+fn differs(key: &str, new: &Table, old: &Table) -> bool {
+    match tables(key, new, old) {
+        Some((new, old)) => missing(new, old).iter().any(|key| old.contains_key(*key)),
+        None => old.contains_key(key),
+    }
+}
+
+/// Sets keys of a section. Its comments stay, also those above and behind a key that is there
+/// already: `insert` would remove these.
+fn set_keys(into: &mut dyn TableLike, from: &dyn TableLike, keys: &BTreeSet<&str>) {
+    for (key, item) in from.iter().filter(|(key, _)| keys.contains(key)) {
+        let mut item = item.clone();
+        match into.get_mut(key) {
+            Some(old) => {
+                if let (Some(new), Some(old)) = (item.as_value_mut(), old.as_value()) {
+                    *new.decor_mut() = old.decor().clone();
+                }
+                *old = item;
+            }
+            None => {
+                if let Some(new) = item.as_value_mut() {
+                    new.decor_mut().clear();
+                }
+                into.insert(key, item);
+            }
+        }
+    }
 }
 
 /// As people find it in the file.
@@ -138,5 +192,23 @@ mod tests {
         draft.product = "one\nand another line";
         let merged = merge("", &draft, "/etc/graph-relay", Replace::Allowed);
         assert!(matches!(merged, Err(Unreadable::Draft(_))), "{merged:?}");
+    }
+
+    #[test]
+    fn keys_of_a_section_are_set_between_its_comments() {
+        let old = "# a\n[limits] # b\n# c\nrecipients = 5 # d\n\"x y\" = 1\n# e\n\n# f\n[log]\n";
+        let new = "[limits]\n\"z z\" = [\"1\"]\nrecipients = 7\n";
+        let mut document: DocumentMut = old.parse().unwrap();
+        let from: DocumentMut = new.parse().unwrap();
+        let into = document.get_mut("limits").unwrap();
+        let from = from.get("limits").unwrap();
+        set_keys(
+            into.as_table_like_mut().unwrap(),
+            from.as_table_like().unwrap(),
+            &BTreeSet::from(["recipients", "z z"]),
+        );
+        let expected = "# a\n[limits] # b\n# c\nrecipients = 7 # d\n\"x y\" = 1\n\"z z\" = [\"1\"]\n# e\n\n\
+                        # f\n[log]\n";
+        assert_eq!(document.to_string(), expected);
     }
 }

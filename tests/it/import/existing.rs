@@ -86,6 +86,52 @@ fn other_values_are_replaced_only_if_asked_for_and_the_rest_stays() {
 }
 
 #[test]
+fn a_limit_that_is_not_imported_stays_with_its_comments() {
+    let limits = "# Mine.\n[limits]\n# Few.\nrecipients_per_hour_per_client = 100 # per device\n";
+    let history = "\n# The history.\n[history]\nkeep = \"9d\"\n";
+    let write = ["iis", "MetaBase.xml", "--write", "new.toml"];
+    let replaces: [&[&str]; 2] = [&[], &["--replace"]];
+    for replace in replaces {
+        let sample = Sample::of("iis");
+        fs::write(sample.path("new.toml"), format!("{limits}{history}")).unwrap();
+        let write = [&write[..], replace].concat();
+
+        let output = sample.import(&write);
+
+        let text = sample.read("new.toml");
+        for part in [limits, history, "\nmessage_size = \"10485760 B\"\n"] {
+            assert!(text.contains(part), "{part}: {text}\n{}", said(&output));
+        }
+        assert_eq!(text.matches("[limits]").count(), 1, "{text}");
+        sample.import(&write);
+        assert_eq!(sample.read("new.toml"), text);
+    }
+}
+
+#[test]
+fn a_limit_with_another_value_is_replaced_only_if_asked_for() {
+    let sample = Sample::of("iis");
+    let kept = "recipients_per_hour_per_client = 100\n";
+    let before = format!("[limits]\n# Small.\nmessage_size = \"1 MB\" # for scanners\n{kept}");
+    fs::write(sample.path("new.toml"), &before).unwrap();
+    let write = ["iis", "MetaBase.xml", "--write", "new.toml"];
+
+    let refused = sample.import(&write);
+    assert_eq!(refused.status.code(), Some(73));
+    let text = said(&refused);
+    assert!(
+        text.contains("other values for [limits]. Use --replace"),
+        "{text}"
+    );
+    assert_eq!(sample.read("new.toml"), before);
+
+    sample.import(&[&write[..], &["--replace"]].concat());
+    let text = sample.read("new.toml");
+    let after = format!("# Small.\nmessage_size = \"10485760 B\" # for scanners\n{kept}");
+    assert!(text.contains(&after), "{text}");
+}
+
+#[test]
 fn another_secret_and_a_file_that_is_not_toml_are_left_alone() {
     let sample = Sample::of("smtp2graph");
     let write = ["smtp2graph", "config.yml", "--write", "new.toml"];
