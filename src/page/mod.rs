@@ -201,7 +201,7 @@ impl Page {
     async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
         let status = self.status().await?;
         let mut notices = attention::notices(&status, visitor.language);
-        notices.extend(self.access.notice());
+        notices.extend(self.access.notice(visitor.language));
         if status.accounts.is_empty() {
             notices.insert(0, setup::needed(visitor));
         }

@@ -296,7 +296,7 @@ impl Change {
     /// # Errors
     ///
     /// Somebody else has changed the file meanwhile, or it cannot be written. It is as it was
-    /// then.
+    /// then, unless only the sync of its folder has failed: then it has the new text.
     pub fn write(&self) -> Result<(), EditError> {
         write::write(&self.path, &self.before, &self.after)
     }

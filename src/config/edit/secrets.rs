@@ -4,7 +4,7 @@
 //! Each secret has a file of its own, and no file is written twice. So relay.toml decides which
 //! one is in force, and a change that is not applied changes nothing.
 //!
-//! Promise: the file of a change that is neither written nor prepared does not stay
+//! Promise: the file of a change that is neither in relay.toml nor prepared does not stay
 //! ([`KeptSecret`]); one that a killed relay leaves is removed later ([`forget_secrets`]).
 
 use std::io;
@@ -42,6 +42,17 @@ impl KeptSecret {
     /// From now on relay.toml, or a change that waits, names the file: it stays.
     pub fn named(mut self) {
         self.is_named = true;
+    }
+
+    /// For a change that could not be written: the file stays if relay.toml names it all the same,
+    /// or cannot be read. A write can fail after the new text is in its place, when it is synced to
+    /// stable storage; without the secret, the relay could not start with that text.
+    pub fn named_if_in(mut self, relay_toml: &Path) {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.is_named = match disk::read_small_text(relay_toml) {
+            Ok(text) => text.contains(&*name),
+            Err(_) => true,
+        };
     }
 }
 

@@ -408,6 +408,26 @@ fn a_secret_goes_into_a_private_file_of_its_own() {
 }
 
 #[test]
+fn a_secret_stays_after_a_failed_write_if_relay_toml_may_name_it() {
+    let folder = TempDir::new().unwrap();
+    let relay_toml = folder.path().join("relay.toml");
+    let failed = |text: Option<&str>| {
+        let kept = keep_secret(folder.path(), "a", &SecretString::from("a~secret")).unwrap();
+        let path = kept.path().to_owned();
+        if let Some(text) = text {
+            let text = text.replace("SECRET", path.to_str().unwrap());
+            fs::write(&relay_toml, text).unwrap();
+        }
+        kept.named_if_in(&relay_toml);
+        path.exists()
+    };
+
+    assert!(failed(None), "nobody knows what the file names");
+    assert!(failed(Some("client_secret_file = 'SECRET'")));
+    assert!(!failed(Some("client_secret_file = 'another'")));
+}
+
+#[test]
 fn secrets_that_nothing_names_are_forgotten_after_some_time() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let folder = TempDir::new().unwrap();

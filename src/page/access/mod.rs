@@ -103,8 +103,8 @@ pub(super) struct Access {
 
 impl Access {
     /// What is unsafe about how visitors come, for every page.
-    pub(super) fn notice(&self) -> Option<Notice> {
-        self.unnamed.notice()
+    pub(super) fn notice(&self, language: Language) -> Option<Notice> {
+        self.unnamed.notice(language)
     }
 
     pub(super) fn new(settings: &Settings, admin_state: &AdminState) -> Self {

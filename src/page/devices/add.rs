@@ -21,7 +21,6 @@ use serde::Deserialize;
 
 use super::encoded;
 use super::path;
-use super::texts::AddTexts;
 use crate::admin::AddedDevice;
 use crate::admin::Applied;
 use crate::admin::DeviceState;
@@ -37,6 +36,7 @@ use crate::page::Broken;
 use crate::page::Page;
 use crate::page::layout::Layout;
 use crate::page::layout::Tab;
+use crate::page::texts::Language;
 use crate::page::visitor::Refused;
 use crate::page::visitor::Role;
 use crate::page::visitor::Visitor;
@@ -70,7 +70,9 @@ impl Filled {
 struct Add {
     layout: Layout,
     filled: Filled,
-    /// What is wrong, in English.
+    /// What the form lacks.
+    incomplete: Option<&'static str>,
+    /// Why the relay does not add it, in English.
     problems: Vec<String>,
 }
 
@@ -87,6 +89,8 @@ pub(super) struct Added {
     waits: String,
     /// The name of a change that the relay may not write.
     prepared: Option<String>,
+    /// Whether the device has another password until the change is in force.
+    has_old_password: bool,
     /// Why the change is not in force, in English.
     problem: Option<String>,
 }
@@ -112,7 +116,16 @@ impl Added {
             servers: added.servers,
             lines: added.lines,
             prepared,
+            has_old_password: false,
             problem,
+        }
+    }
+
+    /// The same card for a device that has had another password.
+    pub(super) fn in_place_of_another(self) -> Self {
+        Self {
+            has_old_password: true,
+            ..self
         }
     }
 
@@ -153,11 +166,11 @@ pub(super) async fn form(
         senders: mailbox.unwrap_or_default(),
     };
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
-    let problems = Vec::new();
     Ok(crate::page::shown(&Add {
         layout,
         filled,
-        problems,
+        incomplete: None,
+        problems: Vec::new(),
     })?)
 }
 
@@ -168,11 +181,11 @@ pub(super) async fn add(
 ) -> Result<Response, Refused> {
     let session = visitor.logged_in()?;
     visitor.audit_about(filled.name.trim());
-    let texts = &visitor.texts().add_device;
     let new = filled.device();
-    let problems = match missing(&filled, &new, texts) {
-        Some(problem) => Err(vec![problem]),
-        None => {
+    let is_complete = is_complete(&filled, &new);
+    let added = match is_complete {
+        false => Err(Vec::new()),
+        true => {
             let (admin_state, by) = (page.admin_state.clone(), session.name.clone());
             let new = new.clone();
             let added = async move { admin_state.add_device(new, &by).await };
@@ -182,17 +195,23 @@ pub(super) async fn add(
     };
     page.forget_status().await;
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
-    match problems {
+    match added {
         Ok(added) => {
             visitor.audit_change(&added.applied);
             let card = Added::of(layout, new.name, new.senders, added);
             Ok(crate::page::shown(&card)?)
         }
         Err(problems) => {
-            visitor.audit_refused(problems.join("; "));
+            // The audit list is in English for everybody.
+            visitor.audit_refused(match is_complete {
+                true => problems.join("; "),
+                false => Language::English.texts().add_device.incomplete.to_owned(),
+            });
+            let incomplete = visitor.texts().add_device.incomplete;
             let again = Add {
                 layout,
                 filled,
+                incomplete: (!is_complete).then_some(incomplete),
                 problems,
             };
             let again = again.render().map_err(Broken::from)?;
@@ -201,10 +220,9 @@ pub(super) async fn add(
     }
 }
 
-fn missing(filled: &Filled, new: &NewDevice, texts: &AddTexts) -> Option<String> {
+fn is_complete(filled: &Filled, new: &NewDevice) -> bool {
     let is_long = filled.name.len() + filled.senders.len() > LONGEST;
-    let is_missing = new.name.is_empty() || new.senders.is_empty();
-    (is_long || is_missing).then(|| texts.incomplete.to_owned())
+    !is_long && !new.name.is_empty() && !new.senders.is_empty()
 }
 
 /// Why nothing was changed, a line for each reason.
@@ -245,4 +263,59 @@ pub(super) async fn first(
         refused: refused.take(3).map(with_path).collect(),
         name: asked.user,
     })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::net::Ipv4Addr;
+
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::page::visitor::Notes;
+
+    /// The card of a device whose password waits for a command.
+    fn card(language: Language) -> Added {
+        let visitor = Visitor {
+            session: None,
+            guest: None,
+            language,
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host: "127.0.0.1".to_owned(),
+            here: "/devices".to_owned(),
+            is_encrypted: false,
+            inbox: None,
+            notes: Notes::default(),
+        };
+        let layout = Layout::new(&visitor, None, "relay.contoso.com", Vec::new());
+        let added = AddedDevice {
+            password: SecretString::from("a-password"),
+            applied: Applied::Prepared {
+                id: "01CHANGE".to_owned(),
+            },
+            lines: Vec::new(),
+            servers: Vec::new(),
+        };
+        let senders = vec!["scanner@contoso.com".to_owned()];
+        Added::of(layout, "scanner".to_owned(), senders, added)
+    }
+
+    #[test]
+    fn the_card_says_how_long_the_old_password_works() {
+        for (language, words) in [
+            (
+                Language::English,
+                "Until then the old password still works.",
+            ),
+            (Language::German, "Bis dahin gilt das alte Passwort noch."),
+        ] {
+            let new = card(language).render().unwrap();
+            let changed = card(language).in_place_of_another().render().unwrap();
+
+            assert!(new.contains("graph-relay apply 01CHANGE"), "{new}");
+            assert!(!new.contains(words), "a new device has none: {new}");
+            assert!(changed.contains(words), "{changed}");
+        }
+    }
 }

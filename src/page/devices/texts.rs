@@ -116,6 +116,8 @@ pub(in crate::page) struct UserTexts {
     pub(in crate::page) remove_prepared: &'static str,
     pub(in crate::page) password: &'static str,
     pub(in crate::page) password_question: &'static str,
+    /// Where the change waits for a command.
+    pub(in crate::page) old_password: &'static str,
     pub(in crate::page) not_changed: &'static str,
 }
 

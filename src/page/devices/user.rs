@@ -210,7 +210,7 @@ pub(super) async fn password(
             let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
             let senders = user.senders.iter().map(ToString::to_string).collect();
             let card = Added::of(layout, user.name, senders, changed);
-            Ok(crate::page::shown(&card)?)
+            Ok(crate::page::shown(&card.in_place_of_another())?)
         }
         Err(why) => {
             visitor.audit_refused(why.to_string());

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::held::Held;
-use super::texts::SetupTexts;
+use super::mistake::Mistake;
 use super::variables;
 use crate::config::Account;
 use crate::config::Cloud;
@@ -62,6 +62,12 @@ pub(super) struct Fields {
     /// Its kind, if it is not a secret.
     #[serde(skip)]
     pub(super) other_credential: Option<&'static str>,
+    /// Whether that is a managed identity, which has a tenant and a client ID of its own.
+    #[serde(skip)]
+    pub(super) has_managed_identity: bool,
+    /// Whether a secret that was entered before is no longer held.
+    #[serde(skip)]
+    is_secret_lost: bool,
     /// The day on which the secret of relay.toml was stored.
     #[serde(skip)]
     pub(super) stored: Option<String>,
@@ -159,6 +165,7 @@ pub(super) fn read(editor: &Editor, account: Option<&str>, in_force: &Config) ->
         reach,
         networks,
         has_credential: variables::of("secret", &variables).is_some(),
+        has_managed_identity: variables::of("secret", &variables).is_some_and(is_of_identity),
         variables,
         ..Fields::default()
     };
@@ -170,6 +177,11 @@ pub(super) fn read(editor: &Editor, account: Option<&str>, in_force: &Config) ->
         ..of_account(editor, at, empty)
     };
     fields.with_variables(in_force.accounts.get(number))
+}
+
+/// Whether this variable sets the managed identity.
+fn is_of_identity(variable: &str) -> bool {
+    variable.to_ascii_uppercase().contains("MANAGED_IDENTITY")
 }
 
 /// What an account of relay.toml has, in a form that is empty otherwise.
@@ -203,6 +215,7 @@ fn of_account(editor: &Editor, at: usize, empty: Fields) -> Fields {
         graph_url: text("graph_url"),
         has_credential: empty.has_credential || secrets.iter().any(|it| editor.has(&table, it)),
         other_credential: other.map(|(_, name)| *name),
+        has_managed_identity: empty.has_managed_identity || editor.has(&table, "managed_identity"),
         stored: since.map(|since| since.rfc3339().chars().take(DAY).collect()),
         ..empty
     }
@@ -295,62 +308,73 @@ impl Fields {
         Self {
             has_credential: known.has_credential,
             other_credential: known.other_credential,
+            has_managed_identity: known.has_managed_identity,
             stored: known.stored.clone(),
             variables: known.variables.clone(),
             ..self
         }
     }
 
-    /// Takes the secret out of the form: a new one, or one that was entered before.
+    /// Takes the secret out of the form: a new one, or one that was entered before. If that one is
+    /// no longer held, [`errors`](Self::errors) says so: the form must not be saved with the secret
+    /// that relay.toml names.
     pub(super) fn take_secret(&mut self, held: &Held) -> Option<SecretString> {
         let entered = std::mem::take(&mut self.secret.0);
         if self.variable("secret").is_some() {
             return None;
         }
         match entered.trim() {
-            "" => held.find(&self.kept),
+            "" => {
+                let secret = held.find(&self.kept);
+                self.is_secret_lost = secret.is_none() && !self.kept.is_empty();
+                secret
+            }
             entered => Some(SecretString::from(entered)),
         }
     }
 
     /// What is wrong with single fields, before anybody is asked.
-    pub(super) fn errors(
-        &self,
-        secret: Option<&SecretString>,
-        texts: &SetupTexts,
-    ) -> Vec<(Field, &'static str)> {
+    pub(super) fn errors(&self, secret: Option<&SecretString>) -> Vec<Mistake> {
         let mut errors = Vec::new();
-        if !self.has_tenant() {
-            errors.push((Field::Tenant, texts.no_tenant));
+        // A new secret is one of an app.
+        let is_of_app = secret.is_some() || !self.has_managed_identity;
+        if is_of_app && !self.has_tenant() {
+            errors.push(Mistake::NoTenant);
         }
-        if !self.has_client_id() {
-            errors.push((Field::ClientId, texts.no_client_id));
+        if is_of_app && !self.has_client_id() {
+            errors.push(Mistake::NoClientId);
         }
-        match secret.map(|secret| secret.expose_secret()) {
-            Some(secret) if is_id(secret) => errors.push((Field::Secret, texts.secret_id)),
-            Some(secret) if SecretSource::damage(secret).is_some() => {
-                errors.push((Field::Secret, texts.secret_damaged));
-            }
-            // Mailboxes can sign in without one.
-            None if !self.is_delegated()
-                && !self.has_credential
-                && self.other_credential.is_none() =>
-            {
-                errors.push((Field::Secret, texts.secret_missing));
-            }
-            Some(_) | None => {}
-        }
+        errors.extend(self.mistake_in(secret));
         let expires = self.expires.trim();
         if !expires.is_empty() && crate::clock::Timestamp::end_of_day(expires).is_none() {
-            errors.push((Field::Expires, texts.no_day));
+            errors.push(Mistake::NoDay);
         }
         if !self.has_mailbox() {
-            errors.push((Field::Mailbox, texts.no_mailbox));
+            errors.push(Mistake::NoMailbox);
         }
         if self.reach == "networks" && (self.others().is_empty() || !self.are_networks()) {
-            errors.push((Field::Networks, texts.no_networks));
+            errors.push(Mistake::NoNetworks);
         }
         errors
+    }
+
+    /// A secret that was entered before and is no longer held.
+    pub(super) fn lost_secret(&self) -> Option<Mistake> {
+        self.is_secret_lost.then_some(Mistake::SecretLost)
+    }
+
+    /// What is wrong with the secret that [`take_secret`](Self::take_secret) has returned.
+    fn mistake_in(&self, secret: Option<&SecretString>) -> Option<Mistake> {
+        // Mailboxes can sign in without one.
+        let has_other =
+            self.is_delegated() || self.has_credential || self.other_credential.is_some();
+        match secret.map(|secret| secret.expose_secret()) {
+            Some(secret) if is_id(secret) => Some(Mistake::SecretId),
+            Some(secret) if SecretSource::damage(secret).is_some() => Some(Mistake::SecretDamaged),
+            Some(_) => None,
+            None if has_other => self.lost_secret(),
+            None => Some(self.lost_secret().unwrap_or(Mistake::SecretMissing)),
+        }
     }
 
     /// Whether the tenant may be one.
@@ -389,5 +413,56 @@ impl Fields {
         let is_one =
             |word: &&str| word.parse::<ipnet::IpNet>().is_ok() || word.parse::<IpAddr>().is_ok();
         self.others().iter().all(is_one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_managed_identity_needs_no_tenant_no_client_id_and_no_secret() {
+        let fields = Fields {
+            mailbox: "relay@contoso.com".to_owned(),
+            has_credential: true,
+            has_managed_identity: true,
+            ..Fields::default()
+        };
+        let secret = SecretString::from("a~secret");
+
+        assert_eq!(fields.errors(None), []);
+        assert_eq!(
+            fields.errors(Some(&secret)),
+            [Mistake::NoTenant, Mistake::NoClientId]
+        );
+    }
+
+    #[test]
+    fn a_held_secret_that_is_gone_is_a_mistake_even_if_relay_toml_names_another() {
+        let mut fields = Fields {
+            kept: "gone".to_owned(),
+            has_credential: true,
+            ..Fields::default()
+        };
+
+        let secret = fields.take_secret(&Held::default());
+
+        let mistake = fields.mistake_in(secret.as_ref());
+        assert_eq!(mistake, Some(Mistake::SecretLost));
+    }
+
+    #[test]
+    fn a_secret_of_the_environment_is_never_lost() {
+        let variable = "GRAPH_RELAY__ACCOUNT__CLIENT_SECRET".to_owned();
+        let mut fields = Fields {
+            kept: "gone".to_owned(),
+            has_credential: true,
+            variables: vec![("secret", variable)],
+            ..Fields::default()
+        };
+
+        let secret = fields.take_secret(&Held::default());
+
+        assert_eq!(fields.mistake_in(secret.as_ref()), None);
     }
 }

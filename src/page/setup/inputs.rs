@@ -53,12 +53,20 @@ impl Setup {
 
     pub(super) fn tenant(&self) -> Input<'_> {
         let help = self.layout.texts.setup.tenant_help;
-        self.required(Field::Tenant, &self.fields.tenant, help)
+        self.of_app(Field::Tenant, &self.fields.tenant, help)
     }
 
     pub(super) fn client_id(&self) -> Input<'_> {
         let help = self.layout.texts.setup.client_id_help;
-        self.required(Field::ClientId, &self.fields.client_id, help)
+        self.of_app(Field::ClientId, &self.fields.client_id, help)
+    }
+
+    /// What an app has. A managed identity leaves it empty.
+    fn of_app<'a>(&'a self, field: Field, value: &'a str, help: &str) -> Input<'a> {
+        Input {
+            is_required: !self.fields.has_managed_identity,
+            ..self.input(field, value, help)
+        }
     }
 
     /// The secret, which is never shown.

@@ -32,8 +32,9 @@ impl Fields {
             ("client_id", self.client_id.trim()),
             ("mailbox", self.mailbox.trim()),
         ] {
-            let is_same = editor.text(&account, key).as_deref() == Some(value);
-            if !is_same && self.variable(key).is_none() {
+            // A managed identity has neither tenant nor client ID.
+            let was = editor.text(&account, key).unwrap_or_default();
+            if was != value && self.variable(key).is_none() {
                 editor.set(&account, key, value)?;
             }
         }

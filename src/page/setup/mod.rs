@@ -2,14 +2,16 @@
 //!
 //! Promises: saving asks Microsoft first, and changes nothing if the answer is no, unless the
 //! administrator insists. A secret goes into a file that only the relay's user can read, never
-//! into relay.toml, and is never shown; where nothing is saved, no file stays. What the form does
-//! not know in relay.toml stays as it is, and so does what an environment variable decides. A
-//! form that was filled in for another version of the file is refused.
+//! into relay.toml, and is never shown; a file that neither relay.toml nor a prepared change
+//! names does not stay. What the form does not know in relay.toml stays as it is, and so does what
+//! an environment variable decides. A form that was filled in for another version of the file is
+//! refused.
 
 mod form;
 mod held;
 mod inputs;
 mod into_file;
+mod mistake;
 mod restart;
 mod saved;
 pub(super) mod texts;
@@ -37,6 +39,7 @@ use serde::Deserialize;
 use self::form::Field;
 use self::form::Fields;
 pub(super) use self::held::Held;
+use self::mistake::Mistake;
 pub use self::saved::Outcomes;
 use self::trouble::Trouble;
 use super::Broken;
@@ -179,7 +182,7 @@ async fn save(
 async fn saved_by(
     page: Arc<Page>,
     visitor: Visitor,
-    fields: Fields,
+    mut fields: Fields,
     by: String,
 ) -> Result<Response, Broken> {
     // Of two at the same time, each would remove the other's secret.
@@ -188,8 +191,11 @@ async fn saved_by(
     let editor = match configuration.editor().await {
         Some(Ok(editor)) => editor,
         Some(Err(error)) => {
-            let form = (fields, Vec::new(), None);
-            return page.unsaved(&visitor, form, Trouble::of(&error)).await;
+            // It is held for the time when the file can be read again.
+            let secret = fields.take_secret(&page.held);
+            let trouble = Trouble::of(&error).with(fields.lost_secret());
+            let form = (fields, Vec::new(), secret);
+            return page.unsaved(&visitor, form, trouble).await;
         }
         // The sandbox has no file, and its form no button.
         None => return Ok(StatusCode::NOT_FOUND.into_response()),
@@ -199,16 +205,16 @@ async fn saved_by(
     let known = form::read(&editor, Some(&fields.account), &in_force);
     let mut fields = fields.with_what_is_known(&known);
     let secret = fields.take_secret(&page.held);
-    let mut errors = fields.errors(secret.as_ref(), &visitor.texts().setup);
+    let mut errors = fields.errors(secret.as_ref());
     if editor.version() != fields.version {
-        errors.push((Field::File, visitor.texts().setup.changed_meanwhile));
+        errors.push(Mistake::Changed);
     }
     let saved = match errors.is_empty() {
         true => {
             let form = (&fields, secret.as_ref());
             page.check_and_save(&visitor, form, editor, &by).await
         }
-        false => Err(Trouble::of_fields(&errors)),
+        false => Err(Trouble::of_mistakes(errors)),
     };
     match saved {
         Ok(id) => Ok(Redirect::to(&format!("/setup/changes/{id}")).into_response()),
@@ -263,11 +269,15 @@ impl Page {
             return Err(Trouble::of_findings(&findings));
         }
         let is_delegated = fields.is_delegated();
+        let path = change.path.clone();
         let saved = self.save_change(visitor, change, findings, is_delegated, by);
-        let id = saved.await.map_err(|error| Trouble::of(&error))?;
-        if let Some(file) = file {
-            file.named();
+        let saved = saved.await;
+        match (file, &saved) {
+            (Some(file), Ok(_)) => file.named(),
+            (Some(file), Err(_)) => file.named_if_in(&path),
+            (None, _) => {}
         }
+        let id = saved.map_err(|error| Trouble::of(&error))?;
         let now = self.admin_state.means.clock.now();
         let configuration = &self.admin_state.configuration;
         configuration.forget_secrets(now, Duration::ZERO).await;
@@ -282,10 +292,14 @@ impl Page {
         trouble: Trouble,
     ) -> Result<Response, Broken> {
         visitor.audit_refused(trouble.reasons());
-        fields.kept = match secret.filter(|_| !trouble.is_typed_wrong(Field::Secret)) {
-            Some(secret) => self.held.keep(secret).map_err(|_| Broken::Random)?,
-            None => String::new(),
-        };
+        let kept = std::mem::take(&mut fields.kept);
+        match secret.filter(|_| !trouble.is_typed_wrong(Field::Secret)) {
+            Some(secret) => {
+                let name = self.held.keep(&kept, secret);
+                fields.kept = name.map_err(|_| Broken::Random)?;
+            }
+            None => self.held.forget(&kept),
+        }
         let setup = self.setup_form(visitor, fields, accounts, trouble).await?;
         Ok((StatusCode::UNPROCESSABLE_ENTITY, super::shown(&setup)?).into_response())
     }

@@ -36,6 +36,7 @@ pub(in crate::page) struct SetupTexts {
     /// The day on which it was stored.
     pub(in crate::page) secret_stored: fn(&str) -> String,
     pub(in crate::page) secret_missing: &'static str,
+    pub(in crate::page) secret_lost: &'static str,
     pub(in crate::page) secret_damaged: &'static str,
     pub(in crate::page) secret_help: &'static str,
     pub(in crate::page) secret_id: &'static str,

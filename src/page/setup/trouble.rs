@@ -2,17 +2,19 @@
 
 use super::Setup;
 use super::form::Field;
+use super::mistake::Mistake;
 use crate::admin::attention::Finding;
 use crate::admin::attention::FindingState;
 use crate::admin::capital;
 use crate::config::Place;
 use crate::config::edit::EditError;
+use crate::page::texts::Language;
 
 /// Everything that is wrong with a form.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     /// What nobody had to be asked for.
-    typed: Vec<(Field, &'static str)>,
+    typed: Vec<Mistake>,
     /// What the relay says about the file, in English, and about which field.
     pub(super) problems: Vec<(Option<Field>, String)>,
     /// What Microsoft refuses.
@@ -23,11 +25,17 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// Errors in fields.
-    pub(super) fn of_fields(errors: &[(Field, &'static str)]) -> Self {
+    pub(super) fn of_mistakes(typed: Vec<Mistake>) -> Self {
         Self {
-            typed: errors.to_vec(),
+            typed,
             ..Self::default()
         }
+    }
+
+    /// The same, with an error in a field in addition, if there is one.
+    pub(super) fn with(mut self, mistake: Option<Mistake>) -> Self {
+        self.typed.extend(mistake);
+        self
     }
 
     /// The file cannot be read, written, or used.
@@ -75,7 +83,7 @@ impl Trouble {
 
     /// The fields concerned, in the order of the notice.
     fn fields(&self) -> impl Iterator<Item = Field> {
-        let typed = self.typed.iter().map(|(field, _)| *field);
+        let typed = self.typed.iter().map(|mistake| mistake.field());
         let problems = self.problems.iter().filter_map(|(field, _)| *field);
         let refusals = self.refusals.iter().filter_map(|it| self.field(it));
         typed.chain(problems).chain(refusals)
@@ -93,12 +101,13 @@ impl Trouble {
 
     /// Whether a value has the wrong form.
     pub(super) fn is_typed_wrong(&self, field: Field) -> bool {
-        self.typed.iter().any(|(it, _)| *it == field)
+        self.typed.iter().any(|mistake| mistake.field() == field)
     }
 
-    /// Everything in one line, for the audit list.
+    /// Everything in one line, for the audit list, which is in English for everybody.
     pub(super) fn reasons(&self) -> String {
-        let typed = self.typed.iter().map(|(_, words)| *words);
+        let texts = &Language::English.texts().setup;
+        let typed = self.typed.iter().map(|mistake| mistake.words(texts));
         let problems = self.problems.iter().map(|(_, words)| words.as_str());
         let refusals = self.refusals.iter().map(|it| it.words.as_str());
         let all: Vec<&str> = typed.chain(problems).chain(refusals).collect();
@@ -118,8 +127,12 @@ impl Setup {
 
     /// Errors in fields, with the labels of those.
     pub(super) fn typed(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        let texts = &self.layout.texts.setup;
         let typed = self.trouble.typed.iter();
-        typed.map(|(field, words)| (field.name(), self.label(*field), *words))
+        typed.map(move |mistake| {
+            let field = mistake.field();
+            (field.name(), self.label(field), mistake.words(texts))
+        })
     }
 
     /// What is wrong: the meaning of Microsoft's code, or else the words.
@@ -147,15 +160,12 @@ impl Setup {
     /// What stands at a field.
     pub(super) fn error(&self, field: Field) -> Option<&str> {
         let trouble = &self.trouble;
-        let typed = trouble.typed.iter().find(|(it, _)| *it == field);
+        let texts = &self.layout.texts.setup;
+        let typed = trouble.typed.iter().find(|it| it.field() == field);
         let problem = || trouble.problems.iter().find(|(it, _)| *it == Some(field));
-        let refused = || {
-            trouble
-                .is_at(field)
-                .then_some(self.layout.texts.setup.refused_here)
-        };
+        let refused = || trouble.is_at(field).then_some(texts.refused_here);
         typed
-            .map(|(_, words)| *words)
+            .map(|mistake| mistake.words(texts))
             .or_else(|| problem().map(|(_, words)| words.as_str()))
             .or_else(refused)
     }

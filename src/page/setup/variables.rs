@@ -15,6 +15,11 @@ const KEYS: [(&str, &str, &[&str]); 10] = [
             "CLIENT_SECRET",
             "CLIENT_SECRET_ENV",
             "CLIENT_SECRET_CREDENTIAL",
+            // Another credential in its place; the page cannot set a secret beside it.
+            "CERTIFICATE",
+            "PRIVATE_KEY",
+            "MANAGED_IDENTITY",
+            "FEDERATED_TOKEN",
         ],
     ),
     ("expires", "ACCOUNT", &["CLIENT_SECRET_EXPIRES"]),
@@ -62,6 +67,38 @@ fn is_one(name: &str, section: &str, number: usize, keys: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FromVariable;
+
+    /// The variable for the secret, where only this one is set.
+    fn of_secret(name: &str) -> Option<String> {
+        let variable = FromVariable {
+            name: name.to_owned(),
+            file: None,
+            replaces: None,
+        };
+        let origin = Origin {
+            variables: vec![variable],
+            ..Origin::default()
+        };
+        of("secret", &all(&origin, 0)).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_credential_of_any_kind_in_a_variable_decides_about_the_secret() {
+        for key in [
+            "CLIENT_SECRET_FILE",
+            "CLIENT_SECRET_ENV",
+            "CERTIFICATE_FILE",
+            "PRIVATE_KEY_FILE",
+            "MANAGED_IDENTITY",
+            "FEDERATED_TOKEN_FILE",
+        ] {
+            let name = format!("GRAPH_RELAY__ACCOUNT__0__{key}");
+
+            assert_eq!(of_secret(&name), Some(name), "{key}");
+        }
+        assert_eq!(of_secret("GRAPH_RELAY__ACCOUNT__TENANT"), None);
+    }
 
     #[test]
     fn a_variable_is_found_with_and_without_number_and_as_a_file() {

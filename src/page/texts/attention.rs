@@ -65,10 +65,10 @@ fn german_title(condition: &Condition) -> Title {
             "Microsoft nimmt Mail von {mailbox} wegen eines Konfigurationsfehlers nicht an"
         )),
         (Kind::BackingOff, Some(mailbox)) => part(&format!(
-            "Der Versand aus {mailbox} wartet, weil Microsoft gerade nichts annimmt oder nicht antwortet"
+            "Mail von {mailbox} wartet, weil Microsoft gerade nichts annimmt oder nicht antwortet"
         )),
         (Kind::DailyLimit, Some(mailbox)) => {
-            part(&format!("{mailbox} hat die Grenze für einen Tag erreicht"))
+            part(&format!("{mailbox} hat sein Tageslimit erreicht"))
         }
         (
             Kind::CredentialExpires
@@ -80,25 +80,27 @@ fn german_title(condition: &Condition) -> Title {
             None,
         ) => part("Weitere Postfächer oder Konten sind betroffen"),
         (Kind::Stalled, _) => part("Seit einiger Zeit wurde nichts gesendet, obwohl Mail wartet"),
-        (Kind::MessageStuck, _) => {
-            part("Nachrichten scheitern immer wieder, während andere zugestellt werden")
-        }
+        (Kind::MessageStuck, _) => part("Nachrichten scheitern immer wieder"),
         (Kind::NoAccount, _) => {
             part("Für wartende Nachrichten gibt es keinen passenden [[account]]")
         }
-        (Kind::DiskFull, _) => part("Der Platz für Mail ist knapp oder verbraucht"),
-        (Kind::SpoolError, _) => part("Der Spool lässt sich nicht schreiben oder nicht lesen"),
-        (Kind::DeliveryPaused, Some(mailbox)) => {
-            part(&format!("Der Versand aus {mailbox} ist angehalten"))
+        (Kind::DiskFull, _) => {
+            part("Das Relay kann gerade keine Mail speichern, oder bald nicht mehr")
         }
-        (Kind::DeliveryPaused, None) => part("Der gesamte Versand ist angehalten"),
-        (Kind::Doctor, _) => part("Die stündliche Prüfung hat Fehler gefunden"),
+        (Kind::SpoolError, _) => part("Das Relay kann den Spool nicht lesen oder nicht schreiben"),
+        (Kind::DeliveryPaused, Some(mailbox)) => {
+            part(&format!("Die Zustellung aus {mailbox} ist pausiert"))
+        }
+        (Kind::DeliveryPaused, None) => part("Die gesamte Zustellung ist pausiert"),
+        (Kind::Doctor, _) => {
+            part("Die Prüfung des Relays (doctor) hat Fehler gefunden oder endete nicht")
+        }
         (Kind::AlertFailed, _) => part("Ein Alarm konnte nicht zugestellt werden"),
         (Kind::Configuration, _) => {
             part("Das Relay benutzt relay.toml nicht so, wie sie jetzt ist")
         }
         (Kind::ConnectionsFull, _) => part("Alle Verbindungen waren belegt"),
-        (Kind::LogUnread, _) => part("Niemand liest das Log"),
+        (Kind::LogUnread, _) => part("Niemand liest das Protokoll des Relays"),
         (Kind::PickupWaits, Some(folder)) => {
             part(&format!("Aus dem Ordner {folder} holt das Relay nichts ab"))
         }
@@ -117,7 +119,7 @@ fn german_remedy(kind: Kind) -> Option<&'static str> {
             "Prüfen Sie die Platte (journalctl -k, df, mount). Wenn sie wieder arbeitet, rufen \
              Sie graph-relay spool check auf.",
         ),
-        Kind::DeliveryPaused => Some("Setzen Sie ihn fort, wenn der Grund nicht mehr besteht."),
+        Kind::DeliveryPaused => Some("Setzen Sie sie fort, wenn der Grund nicht mehr besteht."),
         Kind::MessageHeld
         | Kind::MailWaits
         | Kind::CredentialExpires

@@ -92,6 +92,11 @@ pub(super) static TEXTS: Texts = Texts {
         large: "Nothing was changed. Select fewer messages, or type less.",
         arrival_title: "Opening the page",
         arrival: "Continue",
+        unnamed_proxy: "there is a proxy in front of the admin page that relay.toml does not name",
+        unnamed_proxy_remedy: "add the url by which browsers reach the page and proxies = \
+                               [\"127.0.0.1\"] under [admin] in relay.toml, then restart the relay. \
+                               Until then the cookie of the log-in is not Secure, and wrong \
+                               passwords of one visitor make all wait",
         role: |role| match role {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
@@ -310,6 +315,7 @@ pub(super) static TEXTS: Texts = Texts {
                            an hour, for this form only: leave its field empty to use it again.",
         secret_stored: |day| format!("The secret in use was stored on {day}; it is never shown."),
         secret_missing: "Enter the secret's Value. The relay has none yet.",
+        secret_lost: "The relay no longer has the secret you entered: enter it again.",
         secret_damaged: "This is not a secret of Entra's: it contains quotation marks, blanks or a \
                          line break. Copy only the column Value.",
         secret_help: "In Entra: Certificates & secrets. The secret's Value, not its ID: Entra shows \
@@ -744,9 +750,11 @@ pub(super) static TEXTS: Texts = Texts {
         remove_prepared: "The relay may not write its configuration. Run this on its machine; until \
                           then the device can still log in:",
         password: "New password",
-        password_question: "The password that the device has now stops working at once, and the \
-                            device is refused until the new one is in it. The new one is shown on \
-                            the next page, and only there.",
+        password_question: "The password that the device has now stops working as soon as the \
+                            change is in relay.toml: at once, or after the command that the next \
+                            page shows. From then on the device is refused until the new one is in \
+                            it. The new one is shown on the next page, and only there.",
+        old_password: "Until then the old password still works.",
         not_changed: "Nothing was changed",
     },
     time: TimeTexts {

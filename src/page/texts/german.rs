@@ -53,7 +53,7 @@ pub(super) static TEXTS: Texts = Texts {
     access: AccessTexts {
         log_in: "Anmelden",
         logged_out: "Sie sind abgemeldet.",
-        session_ended: "Ihre Sitzung ist beendet. Melden Sie sich wieder an, um dort weiterzumachen.",
+        session_ended: "Ihre Sitzung ist beendet. Melden Sie sich wieder an, um an derselben Stelle weiterzumachen.",
         with_link: "Mit diesem Link melden Sie sich an der Verwaltungsseite an. Er gilt einmal.",
         how: "Zum Anmelden führen Sie auf dem Rechner des Relays diesen Befehl aus und öffnen die \
               Adresse, die er ausgibt:",
@@ -97,6 +97,11 @@ pub(super) static TEXTS: Texts = Texts {
                 ein.",
         arrival_title: "Die Seite wird geöffnet",
         arrival: "Weiter",
+        unnamed_proxy: "Vor der Verwaltungsseite steht ein Proxy, den relay.toml nicht nennt",
+        unnamed_proxy_remedy: "Tragen Sie unter [admin] in relay.toml die url ein, unter der Browser \
+                               die Seite erreichen, und proxies = [\"127.0.0.1\"]. Starten Sie das \
+                               Relay dann neu. Bis dahin ist das Cookie der Anmeldung nicht Secure, \
+                               und falsche Passwörter eines Besuchers lassen alle warten.",
         role: |role| match role {
             Role::Viewer => "Betrachter",
             Role::Operator => "Operator",
@@ -130,7 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
         recipients: "Empfänger der letzten 24 Stunden",
         at_once: "Anfragen zugleich",
         most_at_once: |most| format!("bis zu {most}"),
-        fewer_at_once: |now, most| format!("{now} statt {most}: Microsoft will weniger"),
+        fewer_at_once: |now, most| format!("{now} statt {most}: Microsoft hat um weniger gebeten"),
         of: |used, limit| format!("{used} von {limit}"),
         sending: "Sendebereit",
         limited: "Wartet auf eine Grenze",
@@ -173,7 +178,7 @@ pub(super) static TEXTS: Texts = Texts {
         bad_filter: "Dieser Filter ist nicht verwendbar:",
         select: "Auswählen",
         select_first: "Für die ausgewählten Nachrichten.",
-        nothing_selected: "Keine Nachricht ist ausgewählt, also geschah nichts. Wählen Sie zuerst Nachrichten in der Liste aus.",
+        nothing_selected: "Es ist keine Nachricht ausgewählt, also wurde nichts getan. Wählen Sie zuerst Nachrichten in der Liste aus.",
         status: |badge| match badge {
             Badge::Waiting => "Wartet",
             Badge::Claimed => "Wird gesendet",
@@ -323,6 +328,7 @@ pub(super) static TEXTS: Texts = Texts {
             format!("Das verwendete Geheimnis wurde am {day} gespeichert; es wird nie angezeigt.")
         },
         secret_missing: "Bitte den Wert des Geheimnisses eingeben. Das Relay hat noch keines.",
+        secret_lost: "Das Relay hat das eingegebene Geheimnis nicht mehr: Bitte noch einmal eingeben.",
         secret_damaged: "Das ist kein Geheimnis von Entra: Es enthält Anführungszeichen, Leerzeichen \
                          oder einen Zeilenumbruch. Bitte nur die Spalte Wert kopieren.",
         secret_help: "In Entra: Zertifikate & Geheimnisse. Der Wert des Geheimnisses, nicht seine \
@@ -366,8 +372,8 @@ pub(super) static TEXTS: Texts = Texts {
         scope_help: "Die Anwendungsberechtigung Mail.Send gilt für jedes Postfach des Mandanten. Um \
                      nur dieses zu erlauben, die Berechtigung in Entra entfernen und in der \
                      PowerShell ausführen:",
-        scope_gaps: "Wo in den Befehlen CLIENT_ID oder MAILBOX steht, bitte den Wert einsetzen. Ihre \
-                     Werte stehen dort, sobald sie im Formular stehen und Microsoft sie annimmt.",
+        scope_gaps: "Bitte CLIENT_ID und MAILBOX in den Befehlen durch die Werte ersetzen. Die Befehle \
+                     enthalten Ihre Werte, sobald sie im Formular stehen und Microsoft sie annimmt.",
         prepared: "Die Änderung ist vorbereitet, aber noch nicht geschrieben",
         prepared_help: "Das Relay darf relay.toml nicht schreiben, damit niemand, der in es \
                         einbricht, sein Verhalten ändern kann. Bitte auf seinem Rechner ausführen; \
@@ -378,23 +384,23 @@ pub(super) static TEXTS: Texts = Texts {
         previous: "Der Text von vorher steht in relay.toml.previous.",
         not_in_force: "Das Relay arbeitet noch mit der Konfiguration von vorher:",
         needs_restart: "Diese Einstellungen gelten, sobald das Relay neu startet:",
-        connect_next: "Sobald es in Kraft ist: jedes Postfach verbinden",
+        connect_next: "Sobald die Änderung in Kraft ist: jedes Postfach verbinden",
         restart: "Das Relay jetzt neu starten",
         restart_help: "Das dauert ein paar Sekunden; Clients, die sich gerade verbinden, versuchen \
                        es noch einmal. Keine E-Mail geht verloren.",
         restarts: "Das Relay startet neu",
         restarts_help: "Diese Seite geht von selbst weiter, sobald das Relay wieder da ist. Das dauert ein paar \
-                        Sekunden, und bis zu einer Minute, wenn gerade Clients oder Nachrichten bedient werden. \
+                        Sekunden, oder bis zu einer Minute, wenn es gerade Clients bedient oder Nachrichten sendet. \
                         Wenn Sie die Adresse der Seite geändert haben, öffnen Sie sie dort.",
-        restarted: "Das Relay hat neu gestartet",
-        restarted_help: "Es arbeitet mit relay.toml, wie sie jetzt ist.",
+        restarted: "Das Relay wurde neu gestartet",
+        restarted_help: "Es arbeitet mit der jetzigen relay.toml.",
         not_restarted: "Der Neustart ist fehlgeschlagen",
         not_restarted_help: "Das Relay kann mit der neuen relay.toml nicht starten. Es arbeitet mit der Konfiguration von \
                              vorher weiter, und keine E-Mail geht verloren.",
         not_restarted_remedy: "Beheben Sie dies in der Einrichtung oder in relay.toml (graph-relay check prüft die Datei), \
                                und starten Sie das Relay dann noch einmal neu.",
         applied: "Übernommen und in Kraft",
-        applied_by: "In relay.toml geschrieben hat die Änderung:",
+        applied_by: "Die Änderung wurde in relay.toml geschrieben von:",
         applied_not_in_force: "Übernommen, aber noch nicht in Kraft",
         expired: "Diese Änderung wird nicht mehr aufbewahrt",
         expired_help: "Eine vorbereitete Änderung wartet einen Tag. Speichern Sie sie in der Einrichtung noch einmal.",
@@ -411,7 +417,7 @@ pub(super) static TEXTS: Texts = Texts {
         search: "Adresse, Benutzer, Name oder Absender",
         find: "Suchen",
         all: "Alle",
-        none_found: "Kein Gerät passt.",
+        none_found: "Kein Gerät passt dazu.",
         range: |from, to, of| format!("{from} bis {to} von {of}"),
         previous: "Vorige Seite",
         next: "Nächste Seite",
@@ -437,7 +443,7 @@ pub(super) static TEXTS: Texts = Texts {
             DeviceState::Sending => "Angenommen",
             DeviceState::Silent => "Still",
             DeviceState::Refused => "Abgewiesen",
-            DeviceState::Added => "Angelegt, hat noch nichts gesendet",
+            DeviceState::Added => "Hinzugefügt, hat noch nichts gesendet",
             DeviceState::Removed => "Entfernt",
         },
         silent: |days| format!("Seit {} still", counted(days, "Tag", "Tagen")),
@@ -535,7 +541,7 @@ pub(super) static TEXTS: Texts = Texts {
         link_only_here: "Dieser Link funktioniert nur in einem Browser auf dem Rechner des Relays, \
                          denn diese Seite ist nur dort erreichbar. Für Benutzer an anderen Rechnern \
                          braucht [admin] in relay.toml eine Adresse in Ihrem Netz mit tls, und url \
-                         muss ihre https-Adresse sein; dann den Link neu erzeugen. Oder der Benutzer \
+                         muss ihre https-Adresse sein; erzeugen Sie den Link dann neu. Oder der Benutzer \
                          öffnet zuerst einen SSH-Tunnel zum Relay, mit demselben Port.",
         back: "Zurück zu den Postfächern",
         connect: |mailbox| format!("{mailbox} verbinden"),
@@ -762,10 +768,10 @@ pub(super) static TEXTS: Texts = Texts {
         or_paste: "Oder ändern Sie die Datei selbst, und laden Sie sie neu:",
     },
     device_user: UserTexts {
-        link: "Neues Passwort, oder entfernen",
-        added: "Angelegt, hat noch nichts gesendet",
+        link: "Neues Passwort oder entfernen",
+        added: "Hinzugefügt, hat noch nichts gesendet",
         account: "Konto",
-        any_account: "das, welches die Absenderadresse auswählt",
+        any_account: "je nach Absenderadresse",
         seen_at: "Gesehen unter",
         remove: "Dieses Gerät entfernen",
         remove_question: "Der Benutzer und sein Passwort werden entfernt: Das Gerät kann sich nicht \
@@ -774,9 +780,11 @@ pub(super) static TEXTS: Texts = Texts {
         remove_prepared: "Das Relay darf seine Konfiguration nicht schreiben. Führen Sie dies auf \
                           seinem Rechner aus; bis dahin kann sich das Gerät noch anmelden:",
         password: "Neues Passwort",
-        password_question: "Das jetzige Passwort des Geräts gilt sofort nicht mehr, und das Gerät \
-                            wird abgewiesen, bis das neue eingetragen ist. Das neue steht auf der \
-                            nächsten Seite, und nur dort.",
+        password_question: "Das jetzige Passwort des Geräts gilt nicht mehr, sobald die Änderung in \
+                            relay.toml steht: sofort, oder nach dem Befehl, den die nächste Seite \
+                            zeigt. Von da an wird das Gerät abgewiesen, bis das neue eingetragen ist. \
+                            Das neue steht auf der nächsten Seite, und nur dort.",
+        old_password: "Bis dahin gilt das alte Passwort noch.",
         not_changed: "Es wurde nichts geändert",
     },
     time: TimeTexts {
@@ -810,9 +818,9 @@ pub(super) static TEXTS: Texts = Texts {
             AuditAction::AddDevice => "Gerät hinzufügen",
             AuditAction::RemoveDevice => "Gerät entfernen",
             AuditAction::NewDevicePassword => "Gerät ein neues Passwort geben",
-            AuditAction::AllowDevice => "Gerät zulassen",
+            AuditAction::AllowDevice => "Gerät erlauben",
             AuditAction::SendTest => "Testnachricht senden",
-            AuditAction::TestAlerts => "Testwarnungen senden",
+            AuditAction::TestAlerts => "Testalarme senden",
             AuditAction::Examine => "Relay prüfen (doctor)",
             AuditAction::ConnectMailbox => "Postfach verbinden",
             AuditAction::MakeMailboxLink => "Link zum Verbinden eines Postfachs erstellen",
@@ -823,8 +831,8 @@ pub(super) static TEXTS: Texts = Texts {
             AuditAction::Hold => "Nachrichten anhalten",
             AuditAction::Release => "Nachrichten freigeben",
             AuditAction::Drop => "Nachrichten verwerfen",
-            AuditAction::Resend => "Nachricht noch einmal senden",
-            AuditAction::Pause => "Zustellung anhalten",
+            AuditAction::Resend => "Nachricht erneut senden",
+            AuditAction::Pause => "Zustellung pausieren",
             AuditAction::Resume => "Zustellung fortsetzen",
         },
         result_of: |result| match result {

@@ -166,6 +166,9 @@ pub(super) struct AccessTexts {
     pub(super) large: &'static str,
     pub(super) arrival_title: &'static str,
     pub(super) arrival: &'static str,
+    /// A title and what to do, in the form of a remedy of the relay: the log has both in English.
+    pub(super) unnamed_proxy: &'static str,
+    pub(super) unnamed_proxy_remedy: &'static str,
     pub(super) role: fn(Role) -> &'static str,
 }
 

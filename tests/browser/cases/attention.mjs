@@ -50,7 +50,7 @@ const problems = {
   "The credential of default expires soon or has expired": [/create a new one/],
   "scans@contoso.com needs to sign in": [/sign in as this mailbox/, /graph-relay login scans@contoso.com/],
   [`${MAILBOX} is backing off`]: [/What to do/],
-  [`${OTHER_MAILBOX} has been paused`]: [/since \S*20\d\d-/i, /the mailbox moves/, /graph-relay resume/],
+  [`Delivery from ${OTHER_MAILBOX} has been paused`]: [/since \S*20\d\d-/i, /the mailbox moves/, /graph-relay resume/],
   "Messages have failed in the last 24 hours": [/Show the messages/],
   "1 held": [/Show the messages/],
 };

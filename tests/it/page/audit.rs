@@ -184,3 +184,35 @@ async fn the_list_says_in_words_what_was_changed_and_what_came_of_it() {
     assert!(page.contains("choose another name"), "{page}");
     assert!(!page.contains("erledigt</span>"), "{page}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_says_in_english_why_a_german_visitor_was_refused() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    browser.language = "de";
+
+    let device = browser.change("/devices/add", &[("name", ""), ("senders", "")]);
+    let set_up = browser.change("/setup", &[("tenant", "contoso")]);
+
+    assert_eq!((device.status, set_up.status), (422, 422));
+    assert!(
+        device.body.contains("Geben Sie einen Namen"),
+        "{}",
+        device.body
+    );
+    assert!(
+        set_up.body.contains("relay.toml wurde inzwischen"),
+        "{}",
+        set_up.body
+    );
+    let all = entries(&mut browser, "");
+    let reason = |at: usize| all[at]["reason"].as_str().unwrap_or_default();
+    assert!(
+        reason(0).contains("changed by somebody else meanwhile"),
+        "{all:?}"
+    );
+    assert!(!reason(0).contains("Bitte"), "{all:?}");
+    assert!(reason(1).contains("a name and at least one"), "{all:?}");
+}

@@ -111,12 +111,17 @@ async fn a_new_password_replaces_the_old_one_and_is_shown_once() {
     let mut browser = Browser::logged_in(&relay, &home);
     let path = format!("{USER}/password");
     let question = browser.get(&path).body;
-    assert!(question.contains("stops working at once"), "{question}");
+    assert!(
+        question.contains("stops working as soon as the change is in relay.toml"),
+        "{question}"
+    );
 
     let card = browser.change(&path, &[]);
 
     assert_eq!(card.status, 200, "{}", card.body);
     assert_eq!(card.header("cache-control"), "no-store");
+    let old = "Until then the old password still works.";
+    assert!(!card.body.contains(old), "{}", card.body);
     let (_, rest) = card.body.split_once("id=\"password\">").unwrap();
     let password = rest.split('<').next().unwrap();
     assert_eq!(password.len(), 18);

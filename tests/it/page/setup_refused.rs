@@ -184,6 +184,53 @@ async fn an_empty_secret_is_missing_at_its_field_in_a_fresh_relay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_the_relay_no_longer_holds_must_be_entered_again() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let before = fs::read_to_string(&home.config).unwrap();
+
+    let fields = [
+        ("secret", ""),
+        ("kept", "gone"),
+        ("anyway", "yes"),
+        ("expires", "2031-05-01"),
+    ];
+    let answer = save(&mut browser, &graph, &fields);
+
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let words = "The relay no longer has the secret you entered: enter it again.";
+    assert_eq!(at_field(&answer.body, "secret"), words);
+    assert_in_order(notice(&answer.body), &["href=\"#secret\"", words]);
+    assert_eq!(answer.field("kept"), "");
+    assert_eq!(fs::read_to_string(&home.config).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_held_while_relay_toml_cannot_be_read() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let before = fs::read_to_string(&home.config).unwrap();
+
+    fs::write(&home.config, "[[account").unwrap();
+    let answer = save(&mut browser, &graph, &[]);
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let kept = answer.field("kept");
+    let lost = save(&mut browser, &graph, &[("secret", ""), ("kept", "gone")]);
+    let error = at_field(&lost.body, "secret");
+    assert!(error.starts_with("The relay no longer has"), "{error}");
+    fs::write(&home.config, before).unwrap();
+
+    let again = save(&mut browser, &graph, &[("secret", ""), ("kept", &kept)]);
+
+    assert_eq!(again.status, 303, "{}", again.body);
+    assert_eq!(secrets(&home).len(), 1, "{:?}", secrets(&home));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_the_environment_is_marked_and_not_saved() {
     let graph = stand_in().await;
     let home = with_page(&graph).build();

@@ -22,11 +22,6 @@ const FIELDS: [&str; 4] = [
     "x-forwarded-host",
 ];
 
-const TITLE: &str = "there is a proxy in front of the admin page that relay.toml does not name";
-const REMEDY: &str = "add the url by which browsers reach the page and proxies = [\"127.0.0.1\"] \
-    under [admin] in relay.toml, then restart the relay. Until then the cookie of the log-in is not \
-    Secure, and wrong passwords of one visitor make all wait";
-
 /// Whether such a proxy was seen.
 #[derive(Debug, Default)]
 pub(in crate::page) struct Unnamed(AtomicBool);
@@ -39,20 +34,53 @@ impl Unnamed {
             return;
         }
         if !self.0.swap(true, Ordering::Relaxed) {
-            maillog::config_warning(&format!("{TITLE}: {REMEDY}"));
+            let texts = &Language::English.texts().access;
+            let (title, remedy) = (texts.unnamed_proxy, texts.unnamed_proxy_remedy);
+            maillog::config_warning(&format!("{title}: {remedy}"));
         }
     }
 
     /// What every page says once it was seen.
-    pub(in crate::page) fn notice(&self) -> Option<Notice> {
+    pub(in crate::page) fn notice(&self, language: Language) -> Option<Notice> {
+        let texts = &language.texts().access;
         self.0.load(Ordering::Relaxed).then(|| Notice {
             level: Level::Warning,
-            title: crate::admin::capital(TITLE),
+            title: crate::admin::capital(texts.unnamed_proxy),
             since: None,
             details: Vec::new(),
-            remedy: Some(Said::new(REMEDY, Language::English)),
+            remedy: Some(Said::new(texts.unnamed_proxy_remedy, language)),
             command: None,
             link: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notice_is_in_the_language_of_the_page() {
+        let unnamed = Unnamed(AtomicBool::new(true));
+
+        for (language, title) in [
+            (
+                Language::English,
+                "There is a proxy in front of the admin page",
+            ),
+            (Language::German, "Vor der Verwaltungsseite steht ein Proxy"),
+        ] {
+            let notice = unnamed.notice(language).unwrap();
+
+            assert!(notice.title.starts_with(title), "{}", notice.title);
+            let remedy = notice.remedy.unwrap();
+            assert_eq!(remedy.lang, language.tag());
+            assert!(remedy.words.contains("proxies = ["), "{}", remedy.words);
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_before_such_a_proxy_is_seen() {
+        assert_eq!(Unnamed::default().notice(Language::German), None);
     }
 }
