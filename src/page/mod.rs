@@ -102,7 +102,8 @@ struct Page {
     /// What came of changes of relay.toml.
     outcomes: Outcomes,
     tests: test_message::Tests,
-    /// Orders that have begun are finished, even if the browser has gone.
+    /// Requests that may change something: once begun they are finished and recorded, even if the
+    /// browser has gone.
     orders: TaskTracker,
     /// The last status that was read.
     status: Mutex<Option<(Instant, Arc<Status>)>>,
@@ -130,7 +131,8 @@ pub struct Settings {
     pub tls: Option<Arc<ServerConfig>>,
 }
 
-/// Serves the page until `stop`. Requests that are under way then are cut off.
+/// Serves the page until `stop`. Requests that only read are cut off then; those that may change
+/// something are finished first.
 pub async fn run(
     socket: TcpListener,
     settings: Settings,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -22,8 +23,10 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 use tracing::warn;
@@ -62,7 +65,7 @@ pub(super) async fn serve(
     let clients = Clients::default();
     let connections = TaskTracker::new();
     let acceptor = tls.map(TlsAcceptor::from);
-    let ended = tokio_util::sync::CancellationToken::new();
+    let ended = CancellationToken::new();
     let _ends_all = ended.clone().drop_guard();
     loop {
         // Fails only for a closed semaphore, and nobody closes this one.
@@ -99,19 +102,24 @@ pub(super) async fn serve(
             local,
             is_encrypted: acceptor.is_some(),
         };
-        let (acceptor, routes, ended) = (acceptor.clone(), routes.clone(), ended.clone());
-        connections.spawn(async move {
-            let (_place, _entry) = (place, entry);
-            let routes = routes.layer(Extension(connection));
-            tokio::select! {
-                () = ended.cancelled() => {}
-                within = tokio::time::timeout(LONGEST, visit(stream, acceptor, routes)) => {
-                    if within.is_err() {
-                        debug!(event = "admin", %client, "a connection to the admin page was ended");
-                    }
-                }
+        let place = Place {
+            _held: Arc::new((place, entry)),
+        };
+        let routes = routes.clone().layer(Extension(connection));
+        let visit = visit(stream, acceptor.clone(), routes.layer(Extension(place)));
+        connections.spawn(limited(client, visit, ended.clone()));
+    }
+}
+
+/// A connection until its end, and no longer than it may last.
+async fn limited(client: SocketAddr, visit: impl Future<Output = ()>, ended: CancellationToken) {
+    tokio::select! {
+        () = ended.cancelled() => {}
+        within = tokio::time::timeout(LONGEST, visit) => {
+            if within.is_err() {
+                debug!(event = "admin", %client, "a connection to the admin page was ended");
             }
-        });
+        }
     }
 }
 
@@ -142,6 +150,13 @@ where
     if let Err(error) = served {
         debug!(event = "admin", %error, "a connection to the admin page broke off");
     }
+}
+
+/// The place of a connection, among all and among those of its client. Every request of the
+/// connection has a clone; the place is free again when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    _held: Arc<(OwnedSemaphorePermit, Option<Entry>)>,
 }
 
 /// How many connections each client has.

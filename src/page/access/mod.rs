@@ -59,6 +59,7 @@ use super::assets;
 use super::attention::Notice;
 use super::layout;
 use super::mailboxes::guests;
+use super::server::Place;
 use super::texts::Language;
 use super::visitor;
 use super::visitor::Visitor;
@@ -130,26 +131,48 @@ impl Access {
 /// Lets a request through to its page, or refuses it. Records it in the audit list if it may
 /// have changed something.
 pub(super) async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
-    let mut response = match check(&page, request).await {
+    let checked = check(&page, request).await;
+    let mut response = match checked {
         Err(refused) => *refused,
-        Ok((request, visitor)) => {
-            let is_order = request.method() == Method::POST;
-            let answered = answered(&page, request, &visitor, next);
-            let response = match tokio::time::timeout(LONGEST, answered).await {
-                Ok(response) => answers::in_words(&visitor, response),
-                Err(_) => {
-                    let words = if is_order { BUSY_WITH_ORDER } else { BUSY };
-                    (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
-                }
-            };
-            if is_order {
-                page.record(&visitor, response.status()).await;
-            }
-            response
+        Ok((request, visitor)) if request.method() == Method::POST => {
+            ordered(page, request, visitor, next).await
         }
+        Ok((request, visitor)) => handled(&page, request, &visitor, next, BUSY).await,
     };
     harden(response.headers_mut());
     response
+}
+
+/// Handles a request that may change something, and records it, in a task of its own: a client
+/// that closes its connection early must not keep the request out of the audit list.
+async fn ordered(page: Arc<Page>, request: Request, visitor: Visitor, next: Next) -> Response {
+    // The connection counts until the request is handled: clients that close early must not have
+    // more requests at once than those that wait.
+    let place = request.extensions().get::<Place>().cloned();
+    let own = Arc::clone(&page);
+    let order = page.orders.spawn(async move {
+        let _place = place;
+        let response = handled(&own, request, &visitor, next, BUSY_WITH_ORDER).await;
+        own.record(&visitor, response.status()).await;
+        response
+    });
+    let response = order.await;
+    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// The answer of the page to a request, or these words if it does not come in time.
+async fn handled(
+    page: &Page,
+    request: Request,
+    visitor: &Visitor,
+    next: Next,
+    busy: &'static str,
+) -> Response {
+    let answered = answered(page, request, visitor, next);
+    match tokio::time::timeout(LONGEST, answered).await {
+        Ok(response) => answers::in_words(visitor, response),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, busy).into_response(),
+    }
 }
 
 async fn answered(page: &Page, request: Request, visitor: &Visitor, next: Next) -> Response {

@@ -203,7 +203,7 @@ async fn a_fresh_relay_is_set_up_on_the_page_and_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_is_saved_although_its_browser_goes_before_the_answer() {
+async fn a_form_is_saved_and_recorded_although_its_browser_goes_before_the_answer() {
     let graph = stand_in().await;
     let home = with_page(&graph).build();
     let relay = Relay::start(&home);
@@ -233,6 +233,11 @@ async fn a_form_is_saved_although_its_browser_goes_before_the_answer() {
     relay.event("config_changed", |_| true);
     let text = fs::read_to_string(&home.config).unwrap();
     assert!(text.contains("2031-05-01"), "{text}");
+    // Nobody keeps a change out of the audit list by closing the connection.
+    let change = relay.event("audit", |line| line["action"] == "change set-up");
+    assert_eq!(change["user"], "link", "{change}");
+    let about = change["about"].as_str().unwrap();
+    assert!(about.contains("client_secret_expires"), "{change}");
 }
 
 /// Replaces a part of relay.toml.
