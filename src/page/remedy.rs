@@ -56,6 +56,8 @@ enum Deed<'a> {
 const BEGINNINGS: [&str; 3] = ["graph-relay ", "systemctl ", "https://"];
 /// What ends a sentence is not part of a command.
 const END: [char; 5] = ['.', ',', ';', ':', ')'];
+/// A change of the unit: it takes effect only if systemd restarts the service.
+const EDIT_UNIT: &str = "systemctl edit";
 /// Words of the longest command.
 const LONGEST: usize = 5;
 
@@ -69,6 +71,8 @@ impl Layout {
     /// A text of the relay with the page's links and buttons in it.
     pub(super) fn remedy<'a>(&'a self, text: &'a str) -> Remedy<'a> {
         let (mut pieces, mut done) = (Vec::new(), 0);
+        // The button restarts the relay within its process, which does not read the unit again.
+        let is_of_unit = text.contains(EDIT_UNIT);
         for (at, _) in text.char_indices() {
             let (before, rest) = text.split_at(at);
             let is_inside = at < done || before.ends_with(|c: char| c.is_alphanumeric());
@@ -78,10 +82,14 @@ impl Layout {
             let Some((length, deed)) = command(rest) else {
                 continue;
             };
+            if is_of_unit && deed == Deed::Restart {
+                continue;
+            }
             let Some(piece) = self.piece(deed) else {
                 continue;
             };
-            pieces.push(Piece::Words(text.get(done..at).unwrap_or_default()));
+            let words = text.get(done..at).unwrap_or_default();
+            pieces.push(Piece::Words(without_sudo(words)));
             pieces.push(piece);
             done = at + length;
         }
@@ -133,6 +141,13 @@ impl Layout {
     }
 }
 
+/// The words in front of a link or button, which replaces the whole command.
+fn without_sudo(words: &str) -> &str {
+    let before = words.strip_suffix("sudo ");
+    let before = before.filter(|it| !it.ends_with(|c: char| c.is_alphanumeric()));
+    before.unwrap_or(words)
+}
+
 /// The command that a text begins with, and its length; or an address.
 fn command(text: &str) -> Option<(usize, Deed<'_>)> {
     let written: Vec<&str> = text.split_whitespace().take(LONGEST).collect();
@@ -164,8 +179,63 @@ fn command(text: &str) -> Option<(usize, Deed<'_>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::net::Ipv4Addr;
+    use std::path::Path;
+
     use super::*;
     use crate::catalogue;
+    use crate::config::pickup_remedy;
+    use crate::page::access::sessions::Session;
+    use crate::page::texts::Language;
+    use crate::page::visitor::Notes;
+    use crate::page::visitor::Visitor;
+
+    /// A page of an administrator.
+    fn layout() -> Layout {
+        let session = Session {
+            name: "link".to_owned(),
+            role: Role::Administrator,
+            csrf: String::new(),
+        };
+        let visitor = Visitor {
+            session: Some(session),
+            guest: None,
+            language: Language::English,
+            client: Ipv4Addr::LOCALHOST.into(),
+            host: "127.0.0.1".to_owned(),
+            here: "/".to_owned(),
+            is_encrypted: false,
+            inbox: None,
+            notes: Notes::default(),
+        };
+        Layout::new(&visitor, None, "relay.example", Vec::new())
+    }
+
+    #[test]
+    fn a_change_of_the_unit_has_no_button_that_restarts_within_the_process() {
+        let text = pickup_remedy(Path::new("/srv/pickup"), ErrorKind::ReadOnlyFilesystem);
+
+        let shown = layout().remedy(&text).render().unwrap();
+
+        assert!(text.contains("systemctl edit"), "{text}");
+        assert!(!shown.contains("<button"), "{shown}");
+        let restart = "run sudo systemctl restart graph-relay";
+        assert!(shown.contains(restart), "{shown}");
+    }
+
+    #[test]
+    fn a_link_or_button_replaces_sudo_too() {
+        let text = pickup_remedy(Path::new("/srv/pickup"), ErrorKind::PermissionDenied);
+
+        let shown = layout().remedy(&text).render().unwrap();
+
+        assert!(shown.starts_with("run <a href=\"/doctor\""), "{shown}");
+        assert!(shown.contains(" and <button"), "{shown}");
+        let other = "sudo apparmor_parser --replace";
+        assert!(shown.contains(other), "{shown}");
+        assert_eq!(without_sudo("pseudo "), "pseudo ");
+    }
 
     #[test]
     fn a_command_ends_before_the_sentence_goes_on() {
