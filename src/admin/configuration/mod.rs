@@ -72,6 +72,13 @@ struct State {
     restart: Option<Restart>,
 }
 
+/// What a restart within the process leaves: the log is set up once for the process.
+const LOG: &str = "[log]";
+const ABOUT_LOG: &str = "the log settings take effect only when the whole service restarts";
+/// The full name of the unit, because the admin page shows a button in the place of the short
+/// one, and its button restarts the relay within its process.
+const RESTART_SERVICE: &str = "systemctl restart graph-relay.service";
+
 /// The last restart within the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
@@ -297,8 +304,11 @@ impl ConfigurationView {
         };
         if !self.needs_restart.is_empty() {
             let all = [self.needs_restart.as_slice(), &self.needs_reload].concat();
-            let remedy = "systemctl restart graph-relay";
-            return Some((differs(&all), remedy.to_owned()));
+            let words = differs(&all);
+            return Some(match self.needs_restart == [LOG] {
+                true => (format!("{words}; {ABOUT_LOG}"), RESTART_SERVICE.to_owned()),
+                false => (words, "systemctl restart graph-relay".to_owned()),
+            });
         }
         if !self.needs_reload.is_empty() {
             let remedy = "systemctl reload graph-relay";

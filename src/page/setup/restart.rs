@@ -41,6 +41,8 @@ struct Restarted {
     layout: Layout,
     /// Why the relay goes on with the configuration before.
     error: Option<String>,
+    /// What in relay.toml is not in force, in English.
+    left: Option<String>,
 }
 
 pub(super) async fn restart(
@@ -81,8 +83,11 @@ pub(super) async fn show(
         return Ok(Redirect::to("/setup").into_response());
     };
     let layout = page.layout(&visitor, Some(Tab::Setup)).await?;
+    // What to do about it is in the notice at the top.
+    let left = page.status().await?.configuration.trouble();
     Ok(crate::page::shown(&Restarted {
         layout,
         error: last.error,
+        left: left.map(|(words, _)| words),
     })?)
 }

@@ -85,6 +85,8 @@ pub(in crate::page) struct SetupTexts {
     pub(in crate::page) restarts_help: &'static str,
     pub(in crate::page) restarted: &'static str,
     pub(in crate::page) restarted_help: &'static str,
+    /// Before what is not in force yet.
+    pub(in crate::page) restarted_except: &'static str,
     pub(in crate::page) not_restarted: &'static str,
     pub(in crate::page) not_restarted_help: &'static str,
     pub(in crate::page) not_restarted_remedy: &'static str,

@@ -376,6 +376,7 @@ pub(super) static TEXTS: Texts = Texts {
                         of the page, open it there.",
         restarted: "The relay has restarted",
         restarted_help: "It uses relay.toml as it is now.",
+        restarted_except: "It does not use all of relay.toml yet:",
         not_restarted: "The restart has failed",
         not_restarted_help: "The relay cannot start with the new relay.toml. It goes on with the configuration before, and \
                              no mail is lost.",

@@ -394,6 +394,7 @@ pub(super) static TEXTS: Texts = Texts {
                         Wenn Sie die Adresse der Seite geändert haben, öffnen Sie sie dort.",
         restarted: "Das Relay wurde neu gestartet",
         restarted_help: "Es arbeitet mit der jetzigen relay.toml.",
+        restarted_except: "Es arbeitet noch nicht mit der ganzen relay.toml:",
         not_restarted: "Der Neustart ist fehlgeschlagen",
         not_restarted_help: "Das Relay kann mit der neuen relay.toml nicht starten. Es arbeitet mit der Konfiguration von \
                              vorher weiter, und keine E-Mail geht verloren.",

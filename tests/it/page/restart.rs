@@ -77,3 +77,27 @@ async fn a_change_says_after_the_restart_that_it_is_in_force() {
     assert!(shown.contains("client_secret_expires"), "{shown}");
     assert!(!shown.contains(button), "{shown}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_log_section_is_left_to_a_restart_of_the_service() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let button = "form=\"begin-restart\"";
+    home.change("level = \"debug\"", "level = \"info\"");
+    home.append("[received]\nclient = \"hidden\"");
+    relay.wait_until(|| browser.get("/").body.contains(button));
+
+    assert_eq!(browser.change("/setup/restart", &[]).status, 200);
+    let shown = browser.get("/setup/restart").body;
+
+    assert!(shown.contains("The relay has restarted"), "{shown}");
+    assert!(!shown.contains("as it is now"), "{shown}");
+    assert!(shown.contains("It does not use all of relay.toml yet"));
+    let left = "differs from the running configuration ([log]); the log settings";
+    assert!(shown.contains(left), "{shown}");
+    let command = "systemctl restart graph-relay.service";
+    assert!(shown.contains(command), "{shown}");
+    assert!(!shown.contains(button), "{shown}");
+}
