@@ -49,7 +49,7 @@ async fn apply(options: &Options) -> Result<Exit, Failure> {
     let prepared = prepared.ok_or_else(|| Failure {
         exit: Exit::CheckFailed,
         words: format!(
-            "no change {} waits: it waits for a day, until the relay restarts, or until there are \
+            "no change {} waits: it waits for a day, until the service is stopped, or until there are \
              many others. Prepare it again on the admin page",
             options.change
         ),
@@ -103,7 +103,11 @@ fn show(change: &Change, by: &str) {
 /// Makes the relay use the new file.
 async fn in_force(relay: &Relay, options: &Options) -> Result<Exit, Failure> {
     let path = format!("/changes/{}", options.change);
-    let reloaded: Option<InForce> = relay.order(&path, &()).await?;
+    let mut reloaded: Option<InForce> = relay.order(&path, &()).await?;
+    if reloaded.is_none() {
+        // The relay has forgotten the change meanwhile, but the file is written.
+        reloaded = relay.order("/configuration/reload", &()).await?;
+    }
     let reloaded = reloaded.ok_or_else(Failure::another_version)?;
     let needs = match (&reloaded.error, reloaded.needs_restart.as_slice()) {
         (None, []) => {

@@ -1,5 +1,6 @@
 //! The admin page, by the real binary and a client that sends exactly what the test says.
 
+mod apply;
 mod attacks;
 mod audit;
 mod client;
