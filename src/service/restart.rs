@@ -3,7 +3,8 @@
 //! changed.
 //!
 //! The socket of the page stays open: a browser that comes while the relay is stopped waits for
-//! its answer, instead of being refused.
+//! its answer, instead of being refused. Only a relay that waits for room on a full disk closes it,
+//! because that may take long.
 
 use std::io;
 use std::net::SocketAddr;
@@ -68,6 +69,12 @@ impl Carried {
         Self { restart, ..self }
     }
 
+    /// Closes the socket of the page, until the next start: nobody should wait for a relay of which
+    /// nobody knows when it starts.
+    pub fn close_page(&self) {
+        self.page.close();
+    }
+
     /// The configuration that is in force, with what was not in force yet before the restart.
     pub(super) fn configuration(&self, config: &Config, file: Option<&Path>) -> Configuration {
         let changes = self.changes.clone();
@@ -104,6 +111,12 @@ impl PageSocket {
         let opened = socket.try_clone()?;
         *kept = Some((address, socket));
         TcpListener::from_std(opened).map(Some)
+    }
+
+    /// Closes the socket: whoever waits for an answer is refused. [`open`](Self::open) opens it
+    /// again.
+    fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -144,6 +157,16 @@ mod tests {
         let (_stream, client) = second.accept().await.unwrap();
         assert_eq!(client, waits.local_addr().unwrap());
         drop(second);
+
+        // A relay that waits for room on the disk keeps no browser waiting.
+        let waits = std::net::TcpStream::connect(port).unwrap();
+        sockets.close();
+        assert!(std::net::TcpStream::connect(port).is_err(), "it is closed");
+        drop(waits);
+        let third = sockets.open(Some(any)).unwrap().unwrap();
+        let port = third.local_addr().unwrap();
+        assert!(std::net::TcpStream::connect(port).is_ok(), "it is open");
+        drop(third);
 
         assert!(sockets.open(None).unwrap().is_none());
         assert!(std::net::TcpStream::connect(port).is_err(), "it is closed");

@@ -146,6 +146,8 @@ impl<'a> Lifetime<'a> {
                 Err(error) if error.lacks_room(&config.data_dir) => error,
                 Err(error) => return Err(error),
             };
+            // Each attempt opens it again.
+            with.carried.close_page();
             if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
                 said = Some(Instant::now());
                 maillog::waits_for_room(&config.data_dir, &error);
