@@ -11,6 +11,7 @@ use super::say_styled;
 use super::talk;
 use super::terminal::Progress;
 use super::terminal::Style;
+use crate::config::Environment;
 use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::Heard;
@@ -31,7 +32,8 @@ pub(super) async fn run(options: &Options) -> Exit {
 
 pub(super) async fn examine(file: &ConfigFile, json: bool) -> Exit {
     let progress = Progress::begin("checking");
-    let findings = doctor::examine(&file.config, &hear(file).await).await;
+    let heard = hear(file).await;
+    let findings = doctor::examine(&file.config, Environment::Counts, &heard).await;
     drop(progress);
     for finding in &findings {
         if json {

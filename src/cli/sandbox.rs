@@ -22,6 +22,7 @@ use super::smtp;
 use super::talk;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::Environment;
 use crate::config::PageUrl;
 use crate::disk;
 use crate::platform::files;
@@ -169,11 +170,7 @@ fn write_files(
 
 /// Reads relay.toml, and nothing from the environment, which is that of a relay that delivers.
 fn configuration(file: &Path, inbox: &str) -> Result<Config, ConfigError> {
-    let Ok(text) = std::fs::read_to_string(file) else {
-        // It says why.
-        return Config::load(file);
-    };
-    let mut config = Config::parse(&text, file)?;
+    let mut config = Config::load_with(file, Environment::Ignored)?;
     config.admin.inbox = Some(inbox.to_owned());
     Ok(config)
 }

@@ -15,6 +15,8 @@ impl Config {
         let fixed = |limits: &Limits| (limits.spool_size, limits.free_space);
         let failure = |config: &Self| (config.failure_notify.clone(), config.failure_keep);
         let history = |config: &Self| (config.history_keep, config.history_subjects);
+        // The sandbox sets `inbox`, which is not in the file.
+        let admin = |config: &Self| (config.admin.metrics, config.admin.page.clone());
         // This follows from limits.message_size; an account checks its permissions by it.
         let accounts = |config: &Self| -> Vec<Account> {
             let of = |account: &Account| Account {
@@ -38,7 +40,7 @@ impl Config {
             ("[failure]", failure(self) != failure(new)),
             ("[history] keep, subjects", history(self) != history(new)),
             ("[http]", self.http != new.http),
-            ("[admin]", self.admin != new.admin),
+            ("[admin]", admin(self) != admin(new)),
             ("[[alert]]", self.alerts != new.alerts),
             ("[doctor]", self.doctor_every != new.doctor_every),
             ("[log]", self.log != new.log),

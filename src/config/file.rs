@@ -33,6 +33,7 @@ use super::listeners::tls;
 use super::listeners::users;
 use super::log;
 use super::places;
+use super::reader::Environment;
 use super::reader::Problems;
 use super::reader::Section;
 use super::reader::Source;
@@ -63,6 +64,7 @@ pub(super) fn parse(source: &Source, path: &Path) -> Result<Config, ConfigError>
     }
     let mut config = everything(&table, &problems, path);
     config.origin = Origin {
+        environment: source.environment(),
         is_file_missing: !source.has_file(),
         variables: problems.used(),
     };
@@ -139,6 +141,21 @@ fn with_needs(mut config: Config) -> Config {
     config
 }
 
+impl Config {
+    /// The same as [`load`](Self::load), with or without environment variables.
+    ///
+    /// # Errors
+    ///
+    /// All its problems, in the file's order.
+    pub fn load_with(path: &Path, environment: Environment) -> Result<Self, ConfigError> {
+        let source = Source::read(path, environment)?;
+        let mut config = parse(&source, path)?;
+        let warning = warnings::of_file(&config, path, source.text());
+        config.warnings.extend(warning);
+        Ok(config)
+    }
+}
+
 /// What commands need of a configuration file, whatever else is in it: they talk to the
 /// running relay, and a user without permission to read its secrets can run them.
 impl Config {
@@ -174,7 +191,7 @@ impl Config {
 }
 
 fn part_of<T>(path: &Path, read: impl FnOnce(&mut Section<'_>) -> T) -> Result<T, ConfigError> {
-    let source = Source::read(path)?;
+    let source = Source::read(path, Environment::Counts)?;
     let problems = source.problems();
     let (table, _) = source.table(&problems);
     let mut top = Section::top(&table, &problems);

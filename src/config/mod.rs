@@ -63,6 +63,7 @@ pub use self::log::LogLevel;
 pub use self::places::is_of_the_service;
 pub use self::places::is_state_folder;
 pub use self::reader::ConfigError;
+pub use self::reader::Environment;
 pub use self::reader::FromVariable;
 pub use self::reader::Place;
 pub use self::reader::Problem;
@@ -133,6 +134,8 @@ pub struct Config {
 /// Where the values of a configuration come from: the file, except for these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
+    /// Whether environment variables are read.
+    pub environment: Environment,
     /// Whether there is no file, so that all values come from the environment.
     pub is_file_missing: bool,
     /// The environment variables with values.
@@ -407,11 +410,7 @@ impl Config {
     ///
     /// All its problems, in the file's order.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let source = Source::read(path)?;
-        let mut config = file::parse(&source, path)?;
-        let warning = warnings::of_file(&config, path, source.text());
-        config.warnings.extend(warning);
-        Ok(config)
+        Self::load_with(path, Environment::Counts)
     }
 
     /// Reads a configuration from a text alone; `path` is the name it has in errors.

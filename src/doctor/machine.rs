@@ -14,6 +14,7 @@ use crate::auth::Ending;
 use crate::clock::Clock;
 use crate::clock::span_in_words;
 use crate::config::Config;
+use crate::config::Environment;
 use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::PRIVILEGED_PORTS;
@@ -29,9 +30,12 @@ use crate::spool::SpoolError;
 use crate::spool::State;
 
 /// Checks whether the configuration can be used, and reports everything that is wrong.
-pub(super) fn configuration(file: &Path) -> (Vec<Finding>, Option<Config>) {
+pub(super) fn configuration(
+    file: &Path,
+    environment: Environment,
+) -> (Vec<Finding>, Option<Config>) {
     let check = "configuration";
-    match Config::load(file) {
+    match Config::load_with(file, environment) {
         Ok(config) => {
             // The text of a warning says what to change.
             let warning = |it: &crate::config::Problem| Finding {

@@ -32,6 +32,7 @@ use crate::catalogue;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::config::Config;
+use crate::config::Environment;
 
 impl Finding {
     fn ok(check: &str, words: impl Into<String>) -> Self {
@@ -116,9 +117,10 @@ impl Heard {
     }
 }
 
-/// Checks everything that the relay with this file needs.
-pub async fn examine(file: &Path, heard: &Heard) -> Vec<Finding> {
-    let (mut findings, config) = machine::configuration(file);
+/// Checks everything that the relay with this file needs, which reads environment variables or
+/// not.
+pub async fn examine(file: &Path, environment: Environment, heard: &Heard) -> Vec<Finding> {
+    let (mut findings, config) = machine::configuration(file, environment);
     let Some(config) = config else {
         return findings;
     };

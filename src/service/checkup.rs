@@ -68,6 +68,7 @@ async fn after(wait: Option<Duration>) {
 /// Examines once. Returns the thread.
 async fn examine(file: &Path, admin_state: &AdminState) -> Option<std::thread::JoinHandle<()>> {
     let heard = Heard::Status(Box::new(admin_state.status().await));
+    let environment = admin_state.configuration.environment();
     let (begun, file) = (Instant::now(), file.to_owned());
     let (answer, answered) = oneshot::channel();
     let thread = std::thread::Builder::new().name("doctor".to_owned());
@@ -77,7 +78,7 @@ async fn examine(file: &Path, admin_state: &AdminState) -> Option<std::thread::J
             .build();
         let Ok(runtime) = runtime else { return };
         let findings = runtime.block_on(async {
-            let examined = doctor::examine(&file, &heard);
+            let examined = doctor::examine(&file, environment, &heard);
             tokio::time::timeout(LONGEST, examined).await.ok()
         });
         // A name that is still being looked up keeps nobody waiting.

@@ -369,7 +369,7 @@ impl Service {
             self.workers
                 .spawn(async move { audit.record(restart).await });
         }
-        // Without a file, as in the sandbox, there is nothing to examine.
+        // Without a file there is nothing to examine.
         if let Some(file) = file {
             let (every, admin_state) = (self.config.doctor_every, admin_state.clone());
             admin_state.checkup.serve(every);

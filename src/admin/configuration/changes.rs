@@ -154,10 +154,11 @@ impl Changes {
 }
 
 impl Configuration {
-    /// Opens the file to change it; `None` if the relay has no file: in the sandbox.
+    /// Opens the file to change it; `None` if the relay was started without one.
     pub async fn editor(&self) -> Option<Result<Editor, EditError>> {
         let file = self.file.clone()?;
-        let read = move || Editor::open(&file);
+        let environment = self.environment();
+        let read = move || Editor::open(&file).map(|editor| editor.reading(environment));
         tokio::task::spawn_blocking(read).await.ok()
     }
 

@@ -1,8 +1,8 @@
 //! The configuration in force, and whether the file still says the same.
 //!
 //! For this the relay reads its own file again, as its own user and with its own
-//! environment, so it also notices a file or secret that it may no longer read. Answers name
-//! sections, never values.
+//! environment (the sandbox's relay without one), so it also notices a file or secret that it
+//! may no longer read. Answers name sections, never values.
 
 mod access;
 mod changes;
@@ -32,13 +32,14 @@ pub use self::scope::scope_commands;
 use crate::admin::AuditAct;
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::config::Environment;
 use crate::config::Senders;
 use crate::config::User;
 
 /// The configuration in force; clones share it.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// `None` if there is no file: in the sandbox.
+    /// `None` if the relay was started without a file.
     file: Option<PathBuf>,
     state: Arc<Mutex<State>>,
     /// Changes that wait for somebody who may write the file.
@@ -137,9 +138,14 @@ impl Configuration {
         }
     }
 
-    /// Returns the file; `None` if there is none: in the sandbox.
+    /// Returns the file; `None` if the relay was started without one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Whether environment variables are read with the file.
+    pub fn environment(&self) -> Environment {
+        self.lock().started.origin.environment
     }
 
     /// Puts the current file into force, as SIGHUP does.
@@ -244,7 +250,9 @@ impl Configuration {
     }
 
     fn compare(&self) -> ConfigurationView {
-        let on_disk = self.file.as_deref().map(Config::load);
+        let environment = self.environment();
+        let read = |file: &Path| Config::load_with(file, environment);
+        let on_disk = self.file.as_deref().map(read);
         let state = self.lock();
         let mut view = ConfigurationView {
             file: self.file.clone(),

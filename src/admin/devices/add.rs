@@ -57,7 +57,7 @@ pub struct Server {
 /// Why a device was not added, removed or given a password.
 #[derive(Debug, thiserror::Error)]
 pub enum NotChanged {
-    /// The relay has no file: in the sandbox.
+    /// The relay was started without a file.
     #[error("this relay has no relay.toml that could be changed")]
     NoFile,
     /// A user of this name exists.

@@ -12,6 +12,7 @@ use crate::cli::running::Relay;
 use crate::cli::say;
 use crate::cli::talk;
 use crate::cli::terminal;
+use crate::config::Environment;
 use crate::config::edit::Change;
 use crate::config::edit::EditError;
 use crate::config::edit::Side;
@@ -62,7 +63,8 @@ async fn apply(options: &Options) -> Result<Exit, Failure> {
             words: format!("this is a change of {file}: run the command with --config {file}"),
         });
     }
-    let change = Change::checked(&prepared.file, prepared.before, prepared.after);
+    let (before, after) = (prepared.before, prepared.after);
+    let change = Change::checked(&prepared.file, before, after, Environment::Counts);
     let change = change.map_err(failure)?;
     show(&change, &prepared.by);
     if !options.yes && !agreed()? {

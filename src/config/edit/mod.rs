@@ -20,7 +20,7 @@
 //! Promises:
 //!
 //! - [`Editor::finish`] gives only a text that [`Config`] accepts, read as the relay reads it: with
-//!   its environment, and with the files that it names.
+//!   its environment, unless [`Editor::reading`] says otherwise, and with the files that it names.
 //! - [`Change::write`] replaces the file as a whole or not at all, and not if somebody else has
 //!   changed it meanwhile. The text before is kept as `relay.toml.previous`.
 //! - [`Change::keys`] and [`Change::lines`] can be shown to anybody who may see the configuration:
@@ -53,6 +53,7 @@ pub use self::secrets::keep_secret;
 pub use self::secrets::kept_since;
 use super::Config;
 use super::ConfigError;
+use super::Environment;
 use super::Place;
 use super::Source;
 use super::file;
@@ -126,6 +127,7 @@ pub struct Editor {
     path: PathBuf,
     before: String,
     document: DocumentMut,
+    environment: Environment,
 }
 
 /// A change that is not in the file yet.
@@ -163,7 +165,17 @@ impl Editor {
             path: path.to_owned(),
             before,
             document,
+            environment: Environment::Counts,
         })
+    }
+
+    /// The same file, read with or without environment variables.
+    #[must_use]
+    pub fn reading(self, environment: Environment) -> Self {
+        Self {
+            environment,
+            ..self
+        }
     }
 
     /// A short text that changes whenever the file does. A form that was filled in for one
@@ -257,7 +269,7 @@ impl Editor {
     /// All errors of the new text.
     pub fn finish(self) -> Result<Change, EditError> {
         let after = self.document.to_string();
-        Change::checked(&self.path, self.before, after)
+        Change::checked(&self.path, self.before, after, self.environment)
     }
 }
 
@@ -267,8 +279,13 @@ impl Change {
     /// # Errors
     ///
     /// All errors of the new text.
-    pub fn checked(path: &Path, before: String, after: String) -> Result<Self, EditError> {
-        let source = Source::new(after.clone(), std::env::vars_os());
+    pub fn checked(
+        path: &Path,
+        before: String,
+        after: String,
+        environment: Environment,
+    ) -> Result<Self, EditError> {
+        let source = Source::of(after.clone(), environment);
         let config = file::parse(&source, path).map_err(|error| placed(error, &before, &after))?;
         Ok(Self {
             keys: differences::keys(&before, &after),

@@ -29,6 +29,7 @@ pub use self::problems::Place;
 pub use self::problems::Problem;
 pub use self::problems::ProblemKind;
 pub(super) use self::problems::Problems;
+pub use self::source::Environment;
 pub(super) use self::source::Source;
 use self::text::Text;
 use self::unknown::Owner;

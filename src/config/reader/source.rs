@@ -25,17 +25,40 @@ pub(in crate::config) struct Source {
     text: String,
     has_file: bool,
     variables: Variables,
+    environment: Environment,
+}
+
+/// Whether the environment variables of this process take precedence over a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// They do, for every relay but the sandbox's.
+    #[default]
+    Counts,
+    /// They are those of another relay: the sandbox's does not read them.
+    Ignored,
+}
+
+impl Environment {
+    fn variables(self) -> Vec<(OsString, OsString)> {
+        match self {
+            Self::Counts => std::env::vars_os().collect(),
+            Self::Ignored => Vec::new(),
+        }
+    }
 }
 
 impl Source {
-    /// Reads a file and the environment.
-    pub(in crate::config) fn read(path: &Path) -> Result<Self, ConfigError> {
+    /// Reads a file, and the environment if it counts.
+    pub(in crate::config) fn read(
+        path: &Path,
+        environment: Environment,
+    ) -> Result<Self, ConfigError> {
         match disk::read_small_text(path) {
-            Ok(text) => Ok(Self::new(text, std::env::vars_os())),
+            Ok(text) => Ok(Self::of(text, environment)),
             Err(error) => {
                 let nothing = Self {
                     has_file: false,
-                    ..Self::new(String::new(), std::env::vars_os())
+                    ..Self::of(String::new(), environment)
                 };
                 let is_absent = error.kind() == ErrorKind::NotFound;
                 if is_absent && places::is_of_the_service(path) && !nothing.variables.is_empty() {
@@ -43,6 +66,14 @@ impl Source {
                 }
                 Err(unreadable(path, &error, &nothing.variables))
             }
+        }
+    }
+
+    /// A file with this text, and the environment of this process if it counts.
+    pub(in crate::config) fn of(text: String, environment: Environment) -> Self {
+        Self {
+            environment,
+            ..Self::new(text, environment.variables().into_iter())
         }
     }
 
@@ -55,7 +86,13 @@ impl Source {
             variables: Variables::new(text.len(), environment),
             text,
             has_file: true,
+            environment: Environment::default(),
         }
+    }
+
+    /// Whether the environment counts.
+    pub(in crate::config) fn environment(&self) -> Environment {
+        self.environment
     }
 
     /// Whether there is a file.

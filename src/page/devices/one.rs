@@ -154,8 +154,11 @@ async fn may_be_allowed(page: &Page, device: &DeviceView) -> bool {
 
 /// A change that waits for somebody who may write the file.
 pub(super) fn waiting(page: &Page, id: &str) -> Option<Waiting> {
-    let prepared = page.admin_state.configuration.prepared(id)?;
-    let change = Change::checked(&prepared.file, prepared.before, prepared.after).ok()?;
+    let configuration = &page.admin_state.configuration;
+    let prepared = configuration.prepared(id)?;
+    let (before, after) = (prepared.before, prepared.after);
+    let environment = configuration.environment();
+    let change = Change::checked(&prepared.file, before, after, environment).ok()?;
     let (id, lines) = (prepared.id, change.lines());
     Some(Waiting { id, lines })
 }

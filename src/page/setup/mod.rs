@@ -197,7 +197,7 @@ async fn saved_by(
             let form = (fields, Vec::new(), secret);
             return page.unsaved(&visitor, form, trouble).await;
         }
-        // The sandbox has no file, and its form no button.
+        // Without a file, the form has no button.
         None => return Ok(StatusCode::NOT_FOUND.into_response()),
     };
     let accounts = form::accounts(&editor);

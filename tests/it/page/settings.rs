@@ -9,6 +9,8 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 use std::process::Child;
 use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
 
 use super::ON;
 use super::address;
@@ -204,6 +206,37 @@ fn the_sandbox_serves_the_page_and_its_inbox_with_links_to_each_other() {
 }
 
 #[test]
+fn environment_variables_change_nothing_in_the_sandbox() {
+    let variables = [
+        ("GRAPH_RELAY__HOSTNAME", "other.example"),
+        ("GRAPH_RELAY__LIMITS__RECIPIENTS", "not a number"),
+    ];
+    let mut sandbox = Sandbox::start_in(&variables, &["--page", "127.0.0.1:0"]);
+    let mut browser = Browser::to(&sandbox.printed("page"));
+    browser.post("/log-in", &[("password", "sandbox")]);
+    let is_in_force = |page: &str| !page.contains("has errors") && !page.contains("differs from");
+    let overview = browser.get("/").body;
+    assert!(is_in_force(&overview), "{overview}");
+
+    let device = [("name", "printer"), ("senders", "relay@sandbox.example")];
+    let answer = browser.change("/devices/add", &device);
+
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let overview = browser.get("/").body;
+    assert!(is_in_force(&overview), "{overview}");
+    browser.change("/doctor/check", &[]);
+    let mut doctor = String::new();
+    let begun = Instant::now();
+    while !doctor.contains("relay.toml is correct") && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(100));
+        doctor = browser.get("/doctor").body;
+    }
+    assert!(doctor.contains("relay.toml is correct"), "{doctor}");
+    assert!(!doctor.contains("GRAPH_RELAY__"), "{doctor}");
+    sandbox.end();
+}
+
+#[test]
 fn the_sandbox_says_which_option_moves_its_admin_page() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
@@ -236,9 +269,15 @@ struct Sandbox {
 
 impl Sandbox {
     fn start(options: &[&str]) -> Self {
+        Self::start_in(&[], options)
+    }
+
+    /// In an environment with these variables.
+    fn start_in(variables: &[(&str, &str)], options: &[&str]) -> Self {
         let mut child = binary()
             .args(["sandbox", "--smtp", "127.0.0.1:0"])
             .args(options)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
