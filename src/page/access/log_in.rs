@@ -11,6 +11,7 @@ use axum::Form;
 use axum::Router;
 use axum::extract::Query;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
@@ -225,5 +226,10 @@ async fn log_out(
     }
     let mut response = Redirect::to(&format!("{PATH}?{LOGGED_OUT}")).into_response();
     Cookie::Session.forget(&mut response, &visitor);
+    // Nobody who goes back in the browser sees a page of the session again.
+    let everything_kept = HeaderValue::from_static("\"cache\"");
+    response
+        .headers_mut()
+        .insert("clear-site-data", everything_kept);
     response
 }

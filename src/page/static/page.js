@@ -11,6 +11,11 @@ document.addEventListener("keydown", (event) => {
   box.select();
 });
 
+// A browser may show a page as it was when somebody goes back to it, also after a log-out.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.replace(location.href);
+});
+
 // Whether a filter was changed, and not asked for yet.
 function isFiltering() {
   const chosen = (menu) => Math.max(0, [...menu.options].findIndex((option) => option.defaultSelected));
