@@ -126,7 +126,6 @@ async fn relay(
         };
         return arrived.map(|()| Exit::Done).map_err(failed);
     }
-    say_exactly("\nReady. Stop with Ctrl-C.");
     let passed = Passed::default();
     // After Ctrl-C and SIGTERM the folder is removed.
     let lifetime = Lifetime::new(&file, &read, &passed);
@@ -134,6 +133,7 @@ async fn relay(
         let words = format!("cannot receive signals: {error}");
         (Exit::BrokeDown, words)
     })?;
+    say_exactly("\nReady. Stop with Ctrl-C.");
     let ended = lifetime.run(service).await;
     ended.map_err(|error| (Exit::BrokeDown, error.to_string()))
 }
