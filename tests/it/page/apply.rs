@@ -27,7 +27,8 @@ fn answer(stream: &UnixStream, answers: &[(&str, &str)]) -> String {
     }
     let mut body = vec![0_u8; length];
     reader.read_exact(&mut body).unwrap();
-    let asked = head.split(" HTTP/").next().unwrap().to_owned();
+    let asked = head.split(" HTTP/").next().unwrap();
+    let asked = asked.trim_end_matches('?').to_owned();
     let known = answers.iter().find(|(request, _)| *request == asked);
     let (status, body) = known.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", *body));
     let mut stream = stream;
