@@ -1,11 +1,8 @@
 //! What needs attention, as every page shows it on top. `admin/attention/` decides what that
 //! is; this file adds how bad it is, and which list shows the messages concerned.
 
-use crate::admin::Status;
 use crate::admin::attention::Condition;
 use crate::admin::attention::Kind;
-use crate::admin::attention::LONG;
-use crate::admin::attention::conditions;
 use crate::admin::capital;
 use crate::clock::Timestamp;
 use crate::page::texts::Language;
@@ -79,6 +76,8 @@ pub(super) struct Notice {
     pub(super) title: String,
     /// Since when.
     pub(super) since: Option<Timestamp>,
+    /// Since when it has been seen, where the relay does not know when it began.
+    pub(super) seen: Option<Timestamp>,
     /// The cause in detail.
     pub(super) details: Vec<Said>,
     /// What to do.
@@ -109,6 +108,7 @@ impl Notice {
             level: Level::of(condition.kind),
             title: title.map_or_else(|| capital(&condition.sentence), |title| title.words),
             since: condition.since,
+            seen: None,
             details: details.map(english).collect(),
             remedy: remedy.or_else(remedy_in_english),
             // The page has the list that the command would print.
@@ -122,9 +122,16 @@ impl Notice {
 const LIST: &str = "graph-relay queue list";
 
 /// Everything that needs attention, the worst first.
-pub(super) fn notices(status: &Status, language: Language) -> Vec<Notice> {
-    let found = conditions(status, LONG).into_iter();
-    let mut notices: Vec<Notice> = found.map(|it| Notice::new(it, language)).collect();
+pub(super) fn notices(found: Vec<(Condition, Timestamp)>, language: Language) -> Vec<Notice> {
+    let notice = |(condition, seen): (Condition, Timestamp)| {
+        // What has happened once has been there since then.
+        let is_known = condition.since.is_some() || condition.happened_ago_ms.is_some();
+        Notice {
+            seen: Some(seen).filter(|_| !is_known),
+            ..Notice::new(condition, language)
+        }
+    };
+    let mut notices: Vec<Notice> = found.into_iter().map(notice).collect();
     notices.sort_by_key(|notice| notice.level);
     notices
 }

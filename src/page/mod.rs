@@ -39,6 +39,7 @@ mod mailboxes;
 mod messages;
 mod overview;
 mod remedy;
+mod seen;
 mod server;
 mod setup;
 mod test_message;
@@ -70,6 +71,7 @@ use self::mailboxes::guests::Guests;
 use self::mailboxes::under_way::UnderWay;
 use self::messages::desk::Desk;
 use self::overview::counts::Counts;
+use self::seen::Seen;
 pub use self::setup::Outcomes;
 use self::visible::visible;
 use self::visitor::Visitor;
@@ -94,6 +96,7 @@ struct Page {
     /// The sign-ins of mailboxes.
     under_way: UnderWay,
     counts: Arc<Counts>,
+    seen: Arc<Seen>,
     desk: Desk,
     /// One form of the set-up is saved at a time.
     saves: Mutex<()>,
@@ -144,6 +147,7 @@ pub async fn run(
         admin_state.metrics.clone(),
         admin_state.means.clock.now(),
     ));
+    let seen = Arc::<Seen>::default();
     let proxies = settings.page.proxies.clone();
     let spool = admin_state.spool.clone();
     let page = Page {
@@ -154,6 +158,7 @@ pub async fn run(
         inbox: settings.inbox,
         url: settings.url,
         counts: Arc::clone(&counts),
+        seen: Arc::clone(&seen),
         desk: Desk::until(stop.clone()),
         saves: Mutex::default(),
         held: setup::Held::default(),
@@ -169,6 +174,7 @@ pub async fn run(
     tokio::select! {
         () = server::serve(socket, settings.tls, proxies, routes, rests) => {}
         never = counts.keep(&spool) => match never {},
+        never = seen.keep(&admin_state) => match never {},
         never = setup::forget_secrets(&admin_state) => match never {},
         () = stop.cancelled() => {}
     }
@@ -202,7 +208,8 @@ impl Page {
     /// The frame of a page: navigation, and what needs attention.
     async fn layout(&self, visitor: &Visitor, tab: Option<Tab>) -> Result<Layout, Broken> {
         let status = self.status().await?;
-        let mut notices = attention::notices(&status, visitor.language);
+        let found = self.seen.look(&status);
+        let mut notices = attention::notices(found, visitor.language);
         notices.extend(self.access.notice(visitor.language));
         if status.accounts.is_empty() {
             notices.insert(0, setup::needed(visitor));

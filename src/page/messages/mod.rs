@@ -88,6 +88,11 @@ impl Row {
         second.unwrap_or_default().replace('T', " ")
     }
 
+    /// Whether the list says what comes next; of what has ended, the page of the message does.
+    fn goes_on(&self) -> bool {
+        matches!(self.badge, Badge::Waiting | Badge::Claimed | Badge::Held)
+    }
+
     fn status(&self, texts: &MessagesTexts) -> &'static str {
         (texts.status)(self.badge)
     }

@@ -92,6 +92,7 @@ pub(super) fn needed(visitor: &Visitor) -> Notice {
         level: Level::Warning,
         title: texts.needed.to_owned(),
         since: None,
+        seen: None,
         details: vec![Said::new(texts.needed_help, visitor.language)],
         remedy: None,
         command: None,

@@ -44,6 +44,7 @@ pub(super) static TEXTS: Texts = Texts {
         what_to_do: "What to do:",
         all_well: "All is well: mail is accepted and delivered.",
         since: "Since",
+        seen: "Seen since",
         show_them: "Show the messages",
         show_it: "Show the message",
         log_out: "Log out",

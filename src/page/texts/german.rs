@@ -44,6 +44,7 @@ pub(super) static TEXTS: Texts = Texts {
         what_to_do: "Was zu tun ist:",
         all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
         since: "Seit",
+        seen: "Gesehen seit",
         show_them: "Nachrichten anzeigen",
         show_it: "Nachricht anzeigen",
         log_out: "Abmelden",

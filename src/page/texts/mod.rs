@@ -123,6 +123,7 @@ pub(super) struct LayoutTexts {
     pub(super) what_to_do: &'static str,
     pub(super) all_well: &'static str,
     pub(super) since: &'static str,
+    pub(super) seen: &'static str,
     pub(super) show_them: &'static str,
     pub(super) show_it: &'static str,
     pub(super) log_out: &'static str,

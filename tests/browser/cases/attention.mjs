@@ -47,9 +47,9 @@ export const pages = [
 
 // The problem, and what stands with it.
 const problems = {
-  "The credential of default expires soon or has expired": [/create a new one/],
-  "scans@contoso.com needs to sign in": [/sign in as this mailbox/, /graph-relay login scans@contoso.com/],
-  [`${MAILBOX} is backing off`]: [/What to do/],
+  "The credential of default expires soon or has expired": [/create a new one/, /Seen since 20\d\d-/],
+  "scans@contoso.com needs to sign in": [/sign in as this mailbox/, /Seen since 20\d\d-/, /graph-relay login scans@contoso.com/],
+  [`${MAILBOX} is backing off`]: [/What to do/, /Seen since 20\d\d-/],
   [`Delivery from ${OTHER_MAILBOX} has been paused`]: [/since \S*20\d\d-/i, /the mailbox moves/, /graph-relay resume/],
   "Messages have failed in the last 24 hours": [/Show the messages/],
   "1 held": [/Show the messages/],

@@ -47,6 +47,7 @@ impl Unnamed {
             level: Level::Warning,
             title: crate::admin::capital(texts.unnamed_proxy),
             since: None,
+            seen: None,
             details: Vec::new(),
             remedy: Some(Said::new(texts.unnamed_proxy_remedy, language)),
             command: None,
