@@ -98,7 +98,7 @@ function register(file) {
         const end = await visitor.page.$eval("main", (it) => Math.ceil(it.getBoundingClientRect().bottom));
         const clip = { x: 0, y: 0, width: visitor.width, height: Math.min(end, 900) };
         const picture = join(images, `${image}.webp`);
-        await visitor.screenshot(picture, { type: "webp", quality: 55, clip });
+        await visitor.screenshot(picture, { type: "webp", quality: 35, clip });
       };
       test(`${image}.webp`, withVisitors(take));
     }
