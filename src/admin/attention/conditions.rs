@@ -310,26 +310,10 @@ fn backing_off(backing_off: &BackingOff) -> Condition {
 
 /// Whether mail waits because of this: what its attempts were answered is in it then.
 fn explains_waiting(kind: Kind) -> bool {
-    match kind {
-        Kind::SignInNeeded | Kind::NoToken | Kind::DeliveryRefused | Kind::BackingOff => true,
-        Kind::MessageFailed
-        | Kind::MessageHeld
-        | Kind::MailWaits
-        | Kind::CredentialExpires
-        | Kind::Stalled
-        | Kind::MessageStuck
-        | Kind::NoAccount
-        | Kind::DailyLimit
-        | Kind::DiskFull
-        | Kind::SpoolError
-        | Kind::DeliveryPaused
-        | Kind::Doctor
-        | Kind::AlertFailed
-        | Kind::Configuration
-        | Kind::ConnectionsFull
-        | Kind::LogUnread
-        | Kind::PickupWaits => false,
-    }
+    matches!(
+        kind,
+        Kind::SignInNeeded | Kind::NoToken | Kind::DeliveryRefused | Kind::BackingOff
+    )
 }
 
 /// Messages that wait for a reason of their own, or for one that nothing else explains.
