@@ -2,33 +2,19 @@
 // that it leads to.
 
 import { strict as assert } from "node:assert";
-import { CLIENT_ID, DEFERRED, MAILBOX, OTHER_MAILBOX, REFUSED_BY_GRAPH, TENANT } from "../harness/relay.mjs";
+import { account, DEFERRED, MAILBOX, OTHER_MAILBOX, REFUSED_BY_GRAPH } from "../harness/relay.mjs";
 
 const QUOTA = "quota@example.org";
 
 export const relay = {
-  config: ({ url, folder }) => `
-[[account]]
-name = "default"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-client_secret_expires = "2026-01-31"
+  config: (place) => `
+${account(place, "default", `client_secret_expires = "2026-01-31"
 mailbox = "from"
-senders = ["*@sandbox.example"]
-login_url = "${url}"
-graph_url = "${url}"
+senders = ["*@sandbox.example"]`)}
 
-[[account]]
-name = "people"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-sign_in = "delegated"
+${account(place, "people", `sign_in = "delegated"
 mailbox = "scans@contoso.com"
-senders = ["scans@contoso.com"]
-login_url = "${url}"
-graph_url = "${url}"
+senders = ["scans@contoso.com"]`)}
 `,
 };
 

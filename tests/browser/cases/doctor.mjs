@@ -1,32 +1,18 @@
 // The doctor: not asked yet, asked by an operator, and what it found.
 
 import { strict as assert } from "node:assert";
-import { CLIENT_ID, MAILBOX, OTHER_MAILBOX, TENANT } from "../harness/relay.mjs";
+import { account, MAILBOX, OTHER_MAILBOX } from "../harness/relay.mjs";
 
 // An account whose mailbox nobody has signed in: the doctor finds a failure.
-const unsigned = ({ url, folder }) => `
+const unsigned = (place) => `
 [doctor]
 every = "2h"
 
-[[account]]
-name = "default"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-mailbox = "${MAILBOX}"
-login_url = "${url}"
-graph_url = "${url}"
+${account(place, "default", `mailbox = "${MAILBOX}"`)}
 
-[[account]]
-name = "people"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-sign_in = "delegated"
+${account(place, "people", `sign_in = "delegated"
 mailbox = "${OTHER_MAILBOX}"
-senders = ["${OTHER_MAILBOX}"]
-login_url = "${url}"
-graph_url = "${url}"
+senders = ["${OTHER_MAILBOX}"]`)}
 `;
 
 export const relay = { config: unsigned };

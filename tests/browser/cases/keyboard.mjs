@@ -2,10 +2,10 @@
 // alone, half of them on a phone. Logging in, the doctor and the set-up have it in their own files.
 
 import { strict as assert } from "node:assert";
-import { CLIENT_ID, DEFERRED, MAILBOX, REFUSED_BY_GRAPH, TENANT } from "../harness/relay.mjs";
+import { account, DEFERRED, MAILBOX, REFUSED_BY_GRAPH } from "../harness/relay.mjs";
 
 export const relay = {
-  config: ({ url, folder }) => `
+  config: (place) => `
 [[listener]]
 address = "127.0.0.1:0"
 authentication = "optional"
@@ -15,25 +15,11 @@ name = "scanner"
 password_hash = "$argon2id$v=19$m=64,t=1,p=1$Y2FuYXJ5LW9mLXRlc3RzIQ$V/92VkIC5wRQnE7B7skPtj0/7FXaDLQPYeTL4opKYlg"
 senders = ["${MAILBOX}"]
 
-[[account]]
-name = "default"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-mailbox = "${MAILBOX}"
-login_url = "${url}"
-graph_url = "${url}"
+${account(place, "default", `mailbox = "${MAILBOX}"`)}
 
-[[account]]
-name = "people"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-sign_in = "delegated"
+${account(place, "people", `sign_in = "delegated"
 mailbox = "from"
-senders = ["*@contoso.com", "reports@sandbox.example"]
-login_url = "${url}"
-graph_url = "${url}"
+senders = ["*@contoso.com", "reports@sandbox.example"]`)}
 `,
 };
 

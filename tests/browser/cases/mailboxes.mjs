@@ -1,20 +1,13 @@
 // The mailboxes that sign in: connected by an administrator, and by a user with a link.
 
 import { strict as assert } from "node:assert";
-import { CLIENT_ID, MAILBOX, OTHER_MAILBOX, TENANT } from "../harness/relay.mjs";
+import { account, MAILBOX, OTHER_MAILBOX } from "../harness/relay.mjs";
 
 export const relay = {
-  config: ({ url, folder }) => `
-[[account]]
-name = "people"
-tenant = "${TENANT}"
-client_id = "${CLIENT_ID}"
-client_secret_file = "${folder}/client-secret"
-sign_in = "delegated"
+  config: (place) => `
+${account(place, "people", `sign_in = "delegated"
 mailbox = "from"
-senders = ["*@sandbox.example"]
-login_url = "${url}"
-graph_url = "${url}"
+senders = ["*@sandbox.example"]`)}
 `,
 };
 

@@ -34,6 +34,18 @@ async function standIn() {
   return { program, url, page, port: Number(port) };
 }
 
+// An [[account]] of the stand-in with this name and these keys.
+export const account = ({ url, folder }, name, keys) => `
+[[account]]
+name = "${name}"
+tenant = "${TENANT}"
+client_id = "${CLIENT_ID}"
+client_secret_file = "${folder}/client-secret"
+login_url = "${url}"
+graph_url = "${url}"
+${keys}
+`;
+
 // The sections of relay.toml that a case can give itself; each is left out here if it does.
 function usual(url, folder) {
   return {
