@@ -50,6 +50,8 @@ actions! {
     AllowDevice = "allow device",
     /// To remove a device.
     RemoveDevice = "remove device",
+    /// To take a device off the list of devices.
+    ForgetDevice = "forget device",
     /// To give a device a new password.
     NewDevicePassword = "new device password",
     /// To send a test message.

@@ -200,6 +200,12 @@ impl AdminState {
         devices.find(|it| it.client.map(Client::at) == Some(client) && it.user.as_deref() == user)
     }
 
+    /// Forgets a device until it sends again, or is refused again. It may do what it could
+    /// before. Returns whether there was one.
+    pub fn forget_device(&self, client: IpAddr, user: Option<&str>) -> bool {
+        self.clients.devices().forget(client, user)
+    }
+
     /// The sessions of a client that went wrong, the last one first.
     pub fn transcripts_of(&self, client: IpAddr) -> Vec<Transcript> {
         let client = Client::at(client);

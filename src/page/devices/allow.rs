@@ -130,13 +130,14 @@ pub(super) async fn allow(
 }
 
 /// A device, in the audit list.
-fn name(device: &DeviceView) -> String {
+pub(super) fn name(device: &DeviceView) -> String {
     let user = device.user.iter().map(|user| format!(" ({user})"));
     let client = device.client.map(|client| client.to_string());
     client.into_iter().chain(user).collect()
 }
 
-fn device(page: &Page, client: &str, user: Option<&str>) -> Option<DeviceView> {
+/// The device at this address with this user; none of them if it is empty.
+pub(super) fn device(page: &Page, client: &str, user: Option<&str>) -> Option<DeviceView> {
     let user = user.filter(|user| !user.is_empty());
     page.admin_state.device(client.parse().ok()?, user)
 }

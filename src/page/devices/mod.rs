@@ -3,6 +3,7 @@
 
 mod add;
 mod allow;
+mod forget;
 mod list;
 mod one;
 pub(super) mod texts;
@@ -64,6 +65,14 @@ pub(super) fn router() -> Router<Arc<Page>> {
                 ADMINISTRATOR,
                 AuditAction::AllowDevice,
                 allow::allow,
+            )),
+        )
+        .route(
+            "/devices/{client}/forget",
+            get(forget::ask).merge(change(
+                ADMINISTRATOR,
+                AuditAction::ForgetDevice,
+                forget::forget,
             )),
         )
 }

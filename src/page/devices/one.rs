@@ -78,6 +78,8 @@ struct One {
     allow: Option<String>,
     is_allowed: bool,
     prepared: Option<Waiting>,
+    /// Where it can be forgotten.
+    forget: Option<String>,
 }
 
 /// A change that somebody else has to write.
@@ -122,15 +124,16 @@ pub(super) async fn show(
         ((texts.since)(&since.unwrap_or_default()), device.messages),
     ];
     let now = page.admin_state.means.clock.now();
-    let may_allow = visitor.require(Role::Administrator).is_ok();
-    let prepared = asked.change.filter(|_| may_allow);
+    let may_change = visitor.require(Role::Administrator).is_ok();
+    let prepared = asked.change.filter(|_| may_change);
     crate::page::shown(&One {
         layout,
-        allow: (may_allow && may_be_allowed(&page, &device).await)
+        allow: (may_change && may_be_allowed(&page, &device).await)
             .then(|| path_to(&device, "/allow")),
         is_allowed: asked.allowed.is_some(),
         prepared: prepared.and_then(|id| waiting(&page, &id)),
         verdict: (texts.verdict)(device.state),
+        forget: may_change.then(|| path_to(&device, "/forget")),
         user: user_of(&page, &device),
         client,
         figures,

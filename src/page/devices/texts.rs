@@ -40,6 +40,8 @@ pub(in crate::page) struct DevicesTexts {
     pub(in crate::page) unknown_title: &'static str,
     pub(in crate::page) unknown: &'static str,
     pub(in crate::page) verdict: fn(DeviceState) -> &'static str,
+    pub(in crate::page) forget: &'static str,
+    pub(in crate::page) forget_question: &'static str,
     pub(in crate::page) details: &'static str,
     pub(in crate::page) address: &'static str,
     pub(in crate::page) name: &'static str,

@@ -63,19 +63,19 @@ struct Shown {
 /// What is asked before a change.
 #[derive(Template)]
 #[template(path = "device_question.html")]
-struct Question {
-    layout: Layout,
-    back: String,
-    name: String,
-    title: &'static str,
-    words: &'static str,
-    button: &'static str,
+pub(super) struct Question {
+    pub(super) layout: Layout,
+    pub(super) back: String,
+    pub(super) name: String,
+    pub(super) title: &'static str,
+    pub(super) words: &'static str,
+    pub(super) button: &'static str,
     /// The version of the change, and its lines, if it is known before.
-    change: Option<(String, Vec<Line>)>,
+    pub(super) change: Option<(String, Vec<Line>)>,
     /// Why it cannot be, in English.
-    problems: Vec<String>,
+    pub(super) problems: Vec<String>,
     /// It was asked for another change than this one.
-    is_stale: bool,
+    pub(super) is_stale: bool,
 }
 
 pub(super) async fn show(

@@ -446,6 +446,11 @@ pub(super) static TEXTS: Texts = Texts {
                 "Its user is no longer in relay.toml, so it cannot log in any more."
             }
         },
+        forget: "Forget this device",
+        forget_question: "The relay takes the device off the list of devices, with its figures. It \
+                          does not block the device: if the device sends again, the relay treats \
+                          it as before, and lists it again. Its messages stay in the list of \
+                          messages.",
         details: "Details",
         address: "Address",
         name: "Calls itself",
@@ -789,6 +794,7 @@ pub(super) static TEXTS: Texts = Texts {
             AuditAction::Restart => "Restart the relay",
             AuditAction::AddDevice => "Add a device",
             AuditAction::RemoveDevice => "Remove a device",
+            AuditAction::ForgetDevice => "Forget a device",
             AuditAction::NewDevicePassword => "Give a device a new password",
             AuditAction::AllowDevice => "Allow a device",
             AuditAction::SendTest => "Send a test message",

@@ -464,6 +464,11 @@ pub(super) static TEXTS: Texts = Texts {
                 "Sein Benutzer steht nicht mehr in relay.toml; es kann sich nicht mehr anmelden."
             }
         },
+        forget: "Dieses Gerät vergessen",
+        forget_question: "Das Relay nimmt das Gerät mit seinen Zahlen aus der Liste der Geräte. Das \
+                          Gerät wird nicht gesperrt: Wenn es wieder sendet, behandelt das Relay es \
+                          wie bisher und führt es wieder in der Liste. Seine Nachrichten bleiben in \
+                          der Liste der Nachrichten.",
         details: "Einzelheiten",
         address: "Adresse",
         name: "Nennt sich",
@@ -819,6 +824,7 @@ pub(super) static TEXTS: Texts = Texts {
             AuditAction::Restart => "Relay neu starten",
             AuditAction::AddDevice => "Gerät hinzufügen",
             AuditAction::RemoveDevice => "Gerät entfernen",
+            AuditAction::ForgetDevice => "Gerät vergessen",
             AuditAction::NewDevicePassword => "Gerät ein neues Passwort geben",
             AuditAction::AllowDevice => "Gerät erlauben",
             AuditAction::SendTest => "Testnachricht senden",

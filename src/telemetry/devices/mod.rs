@@ -84,6 +84,12 @@ impl Devices {
         self.pools().settled(client, user, settled, now);
     }
 
+    /// Forgets a device until it sends again, or is refused again; an IPv6 address stands for
+    /// its /64. Returns whether there was one.
+    pub fn forget(&self, client: IpAddr, user: Option<&str>) -> bool {
+        self.pools().forget(client, user)
+    }
+
     /// All of them as they are now, the one that was seen last first.
     pub fn list(&self, now: Timestamp) -> Vec<Device> {
         let all = self.pools().all();

@@ -118,6 +118,16 @@ impl Pools {
         }
     }
 
+    /// Forgets a device; whether there was one.
+    pub(super) fn forget(&mut self, client: IpAddr, user: Option<&str>) -> bool {
+        let key = (Client::at(client), user.map(str::to_owned));
+        let sender = self.senders.remove(&key);
+        let stranger = self.strangers.remove(&key);
+        let is_known = sender.is_some() || stranger.is_some();
+        self.is_changed |= is_known;
+        is_known
+    }
+
     /// The device that sends, of which this session is. One that has not authenticated may
     /// be any of that address: it counts for the one that was seen last.
     fn known_sender(&mut self, sighting: &Sighting) -> Option<&mut Device> {
@@ -255,6 +265,29 @@ mod tests {
         };
         assert_eq!((counts("a").delivered, counts("a").refused), (1, 0));
         assert_eq!((counts("b").delivered, counts("b").refused), (0, 1));
+    }
+
+    #[test]
+    fn a_forgotten_device_comes_back_with_its_next_message_and_nothing_before_it() {
+        let mut pools = Pools::default();
+        accept(&mut pools, 1, None, 1);
+        accept(&mut pools, 1, Some("a"), 1);
+        refuse(&mut pools, 2, None, 1);
+        pools.take_changed();
+
+        assert!(!pools.forget(address(3), None));
+        assert!(pools.take_changed().is_none());
+        assert!(pools.forget(address(1), None));
+        assert!(pools.forget(address(2), None));
+        pools.settled(address(1), None, Settled::Delivered, at_day(2));
+
+        let left = pools.take_changed().unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].user.as_deref(), Some("a"));
+        accept(&mut pools, 1, None, 3);
+        let key: Key = (Client::at(address(1)), None);
+        assert_eq!(pools.senders[&key].first_seen_at, at_day(3));
+        assert_eq!(pools.senders[&key].messages.accepted, 1);
     }
 
     #[test]

@@ -35,6 +35,7 @@ export const pages = [
   { name: "device-user-waits", path: "/devices/user/unused" },
   { name: "device-remove", path: "/devices/user/scanner/remove" },
   { name: "device-password", path: "/devices/user/scanner/password" },
+  { name: "device-forget", path: "/devices/127.0.0.1/forget" },
   { name: "device-waits", path: "/devices/first?user=nobody", role: "viewer" },
   { name: "device-unknown", path: "/devices/192.0.2.1", status: 404 },
 ];
@@ -92,5 +93,21 @@ export const cases = {
     await visitor.go("/devices?q=typo");
     assert.match(await visitor.text("#devices"), /No device matches/);
     assert.doesNotMatch(await relay.readConfig(), /typo/);
+  },
+
+  "an administrator forgets a device that has no user, and it comes back when it sends": async ({
+    relay,
+    visit,
+  }) => {
+    const visitor = await visit({ scripts: false });
+    await visitor.go("/devices/127.0.0.1");
+    await visitor.press("#forget");
+    await visitor.press("main form button.danger");
+    assert.equal(visitor.path, "/devices");
+    await visitor.go("/devices?q=erp01");
+    assert.match(await visitor.text("#devices"), /No device matches/);
+    await relay.send({ to: "anna@example.org", subject: "Another", hello: "erp01" }, "delivered");
+    await visitor.go("/devices?q=erp01");
+    assert.match(await visitor.text("#devices"), /127\.0\.0\.1/);
   },
 };

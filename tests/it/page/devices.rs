@@ -124,6 +124,65 @@ async fn the_page_of_a_device_shows_its_messages_its_refusal_and_the_session_wit
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_forgotten_after_a_question_until_it_sends_again() {
+    let (_graph, home) = with_users().await;
+    let mut relay = Relay::start(&home);
+    send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    is_refused(&relay);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let (one, scanner) = ("/devices/127.0.0.1", "/devices/127.0.0.1?user=scanner");
+    let (forget, of_scanner) = (
+        "/devices/127.0.0.1/forget",
+        "/devices/127.0.0.1/forget?user=scanner",
+    );
+    let link = "href=\"/devices/127%2E0%2E0%2E1/forget";
+    assert!(browser.get(one).body.contains(link));
+    let question = browser.get(forget).body;
+    assert!(question.contains("if the device sends again"), "{question}");
+
+    let answer = browser.change(forget, &[]);
+
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    assert_eq!(answer.header("location"), "/devices");
+    assert_eq!(browser.get(one).status, 404);
+    assert_eq!(browser.get(scanner).status, 200);
+    let audit = browser
+        .get("/audit.jsonl?q=%22forget%20device%22%20done")
+        .body;
+    assert_eq!(audit.lines().count(), 1, "{audit}");
+    assert!(audit.contains("\"about\":\"127.0.0.1\""), "{audit}");
+
+    // It stays away over a restart. One that logs in is forgotten too, and its user stays.
+    assert!(relay.stop().success());
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    assert_eq!(browser.get(one).status, 404);
+    assert!(browser.get(scanner).body.contains(link));
+    assert_eq!(browser.change(of_scanner, &[]).status, 303);
+    assert_eq!(browser.get(scanner).status, 404);
+    assert_eq!(browser.get("/devices/user/scanner").status, 200);
+
+    send_one(&relay, &["a@example.org"], &message("b", "a@example.org"));
+    assert_eq!(browser.get(one).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_administrator_forgets_a_device() {
+    let (_graph, home) = with_users().await;
+    let relay = Relay::start(&home);
+    send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    let mut browser = Browser::logged_in_as(&relay, &home, "operator");
+    let (one, forget) = ("/devices/127.0.0.1", "/devices/127.0.0.1/forget");
+
+    let page = browser.get(one);
+    assert_eq!(page.status, 200);
+    assert!(!page.body.contains("/forget"), "{}", page.body);
+    assert_eq!(browser.get(forget).status, 403);
+    assert_eq!(browser.change(forget, &[]).status, 403);
+    assert_eq!(browser.get(one).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_is_unknown_or_no_address_is_not_found() {
     let (_graph, home) = with_users().await;
     let relay = Relay::start(&home);
