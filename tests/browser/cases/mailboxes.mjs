@@ -26,6 +26,15 @@ async function signIn(relay, visitor, user) {
   await visitor.seesAfterReload("Microsoft 365 has accepted it", "body");
 }
 
+// The middle of the first line of text in an element.
+const middle = (visitor, selector) =>
+  visitor.page.$eval(selector, (element) => {
+    const text = document.createRange();
+    text.selectNodeContents(element);
+    const { top, bottom } = text.getClientRects()[0];
+    return (top + bottom) / 2;
+  });
+
 const looks = [
   { scripts: true, width: 1280 },
   { scripts: false, width: 390, scheme: "dark" },
@@ -44,6 +53,16 @@ export const cases = {
       assert.match(await visitor.text("#mailboxes"), new RegExp(MAILBOX));
       await visitor.judge();
     }
+  },
+
+  "the buttons of a mailbox stand on the line of its address": async ({ visit }) => {
+    const visitor = await visit({ width: 1280 });
+    await visitor.go("/mailboxes");
+    const [address, button] = [
+      await middle(visitor, "#mailboxes tbody td"),
+      await middle(visitor, "#mailboxes tbody button"),
+    ];
+    assert.ok(Math.abs(address - button) <= 1, `${address}, ${button}`);
   },
 
   "a user with a link connects one mailbox, and sees nothing else": async ({ relay, visit }) => {
