@@ -20,7 +20,8 @@
 //!   `layout.html`, a `layout::Tab`, and a line in `router`. Its handler takes
 //!   `visitor::Visitor` and begins with `Page::layout`.
 //! - A remedy, or anything else that may name a command: `{{ layout.remedy(text) }}` shows the
-//!   page's own link or button in its place (`remedy.rs`).
+//!   page's own link or button in its place (`remedy.rs`); `remedy_alone` where no label such
+//!   as "What to do:" stands before it.
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
 //! - A change: a route by `access::change::change`, which says who may make it and what the
 //!   audit list calls it, and a form with the hidden field `csrf`. The handler adds on what

@@ -6,11 +6,14 @@
 //! page but the whole command: `sign {mailbox} in again: graph-relay login {mailbox}`. A new
 //! command that the page can do gets a line in [`command`].
 
+use std::borrow::Cow;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::layout::Layout;
 use super::visitor::Role;
+use crate::admin::capital;
 use crate::mail::Address;
 use crate::mail::SpoolId;
 
@@ -27,7 +30,7 @@ impl HtmlSafe for Remedy<'_> {}
 
 #[derive(Debug)]
 enum Piece<'a> {
-    Words(&'a str),
+    Words(Cow<'a, str>),
     /// Its address, and its title.
     Link(String, &'a str),
     /// The form in `layout.html`, the mailbox, and the title.
@@ -89,15 +92,27 @@ impl Layout {
                 continue;
             };
             let words = text.get(done..at).unwrap_or_default();
-            pieces.push(Piece::Words(without_sudo(words)));
+            pieces.push(Piece::Words(without_sudo(words).into()));
             pieces.push(piece);
             done = at + length;
         }
-        pieces.push(Piece::Words(text.get(done..).unwrap_or_default()));
+        pieces.push(Piece::Words(text.get(done..).unwrap_or_default().into()));
         Remedy {
             pieces,
             language: self.language.tag(),
         }
+    }
+
+    /// The same where no label stands before it: it begins with a capital letter.
+    pub(super) fn remedy_alone<'a>(&'a self, text: &'a str) -> Remedy<'a> {
+        let mut remedy = self.remedy(text);
+        let is_command = BEGINNINGS.iter().any(|it| text.starts_with(it));
+        if let Some(Piece::Words(words)) = remedy.pieces.first_mut()
+            && !is_command
+        {
+            *words = capital(words).into();
+        }
+        remedy
     }
 
     /// What the visitor has in the place of a command.
@@ -235,6 +250,24 @@ mod tests {
         let other = "sudo apparmor_parser --replace";
         assert!(shown.contains(other), "{shown}");
         assert_eq!(without_sudo("pseudo "), "pseudo ");
+    }
+
+    #[test]
+    fn a_remedy_without_a_label_begins_with_a_capital_letter_unless_it_begins_with_a_command() {
+        let layout = layout();
+        for (text, begins) in [
+            (
+                "to follow it further: the message",
+                "To follow it further: ",
+            ),
+            ("nothing, the relay tries again", "Nothing, the relay "),
+            ("relay.toml lacks a mailbox", "relay.toml lacks "),
+            ("systemctl daemon-reload", "systemctl "),
+            ("graph-relay doctor", "<a href=\"/doctor\""),
+        ] {
+            let shown = layout.remedy_alone(text).render().unwrap();
+            assert!(shown.starts_with(begins), "{shown}");
+        }
     }
 
     #[test]
