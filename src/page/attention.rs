@@ -5,6 +5,7 @@ use crate::admin::attention::Condition;
 use crate::admin::attention::Kind;
 use crate::admin::capital;
 use crate::clock::Timestamp;
+use crate::page::sentence;
 use crate::page::texts::Language;
 
 /// How bad it is.
@@ -62,7 +63,7 @@ pub(super) struct Said {
 impl Said {
     pub(super) fn new(words: impl Into<String>, language: Language) -> Self {
         Self {
-            words: words.into(),
+            words: sentence(words.into()),
             lang: language.tag(),
         }
     }
@@ -95,8 +96,8 @@ impl Notice {
         let english = |words: &str| Said::new(capital(words), Language::English);
         let title = (texts.title)(&condition);
         let is_whole = title.as_ref().is_none_or(|title| title.is_whole);
-        let sentence = Some(&*condition.sentence).filter(|_| !is_whole);
-        let details = sentence.into_iter().chain(condition.detail.as_deref());
+        let said = Some(&*condition.sentence).filter(|_| !is_whole);
+        let details = said.into_iter().chain(condition.detail.as_deref());
         let remedy = (texts.remedy)(condition.kind).map(|words| Said::new(words, language));
         let remedy_in_english = || {
             // The page has the list that the command in it would print.
@@ -106,7 +107,10 @@ impl Notice {
         };
         Self {
             level: Level::of(condition.kind),
-            title: title.map_or_else(|| capital(&condition.sentence), |title| title.words),
+            title: title.map_or_else(
+                || sentence(capital(&condition.sentence)),
+                |title| title.words,
+            ),
             since: condition.since,
             seen: None,
             details: details.map(english).collect(),

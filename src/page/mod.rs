@@ -22,6 +22,8 @@
 //! - A remedy, or anything else that may name a command: `{{ layout.remedy(text) }}` shows the
 //!   page's own link or button in its place (`remedy.rs`); `remedy_alone` where no label such
 //!   as "What to do:" stands before it.
+//! - A sentence of the relay: `{{ crate::page::sentence(text) }}`, for the moments in it
+//!   (`moments.rs`).
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.
 //! - A change: a route by `access::change::change`, which says who may make it and what the
 //!   audit list calls it, and a form with the hidden field `csrf`. The handler adds on what
@@ -38,6 +40,7 @@ mod doctor;
 mod layout;
 mod mailboxes;
 mod messages;
+mod moments;
 mod overview;
 mod remedy;
 mod seen;
@@ -71,6 +74,8 @@ use self::layout::Tab;
 use self::mailboxes::guests::Guests;
 use self::mailboxes::under_way::UnderWay;
 use self::messages::desk::Desk;
+use self::moments::moment;
+use self::moments::sentence;
 use self::overview::counts::Counts;
 use self::seen::Seen;
 pub use self::setup::Outcomes;
@@ -272,16 +277,6 @@ impl IntoResponse for Broken {
             Self::Random => "This machine has no random numbers.\n",
         };
         (StatusCode::INTERNAL_SERVER_ERROR, words).into_response()
-    }
-}
-
-/// A moment as people read it, to the second; its RFC 3339 form is in the attribute of its
-/// element.
-fn moment(at: impl std::fmt::Display) -> String {
-    let at = at.to_string();
-    match at.get(.."2026-12-01T12:00:00".len()) {
-        Some(second) if at.ends_with('Z') => format!("{} UTC", second.replace('T', " ")),
-        Some(_) | None => at,
     }
 }
 

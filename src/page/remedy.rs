@@ -6,12 +6,11 @@
 //! page but the whole command: `sign {mailbox} in again: graph-relay login {mailbox}`. A new
 //! command that the page can do gets a line in [`command`].
 
-use std::borrow::Cow;
-
 use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::layout::Layout;
+use super::sentence;
 use super::visitor::Role;
 use crate::admin::capital;
 use crate::mail::Address;
@@ -30,7 +29,7 @@ impl HtmlSafe for Remedy<'_> {}
 
 #[derive(Debug)]
 enum Piece<'a> {
-    Words(Cow<'a, str>),
+    Words(String),
     /// Its address, and its title.
     Link(String, &'a str),
     /// The form in `layout.html`, the mailbox, and the title.
@@ -92,11 +91,12 @@ impl Layout {
                 continue;
             };
             let words = text.get(done..at).unwrap_or_default();
-            pieces.push(Piece::Words(without_sudo(words).into()));
+            pieces.push(Piece::Words(sentence(without_sudo(words))));
             pieces.push(piece);
             done = at + length;
         }
-        pieces.push(Piece::Words(text.get(done..).unwrap_or_default().into()));
+        let words = text.get(done..).unwrap_or_default();
+        pieces.push(Piece::Words(sentence(words)));
         Remedy {
             pieces,
             language: self.language.tag(),
@@ -110,7 +110,7 @@ impl Layout {
         if let Some(Piece::Words(words)) = remedy.pieces.first_mut()
             && !is_command
         {
-            *words = capital(words).into();
+            *words = capital(words);
         }
         remedy
     }
@@ -261,6 +261,10 @@ mod tests {
                 "To follow it further: ",
             ),
             ("nothing, the relay tries again", "Nothing, the relay "),
+            (
+                "to send it again, until 2026-12-08T12:16:05Z: graph-relay",
+                "To send it again, until 2026-12-08 12:16:05 UTC: ",
+            ),
             ("relay.toml lacks a mailbox", "relay.toml lacks "),
             ("systemctl daemon-reload", "systemctl "),
             ("graph-relay doctor", "<a href=\"/doctor\""),

@@ -118,7 +118,7 @@ pub(super) async fn show(
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;
     let messages = messages(&page, client, &device).await?;
     let sessions = sessions(&page, client, texts);
-    let since = device.first_seen_at.map(|at| at.rfc3339());
+    let since = device.first_seen_at.map(crate::page::moment);
     let figures = vec![
         (texts.today.to_owned(), device.today),
         ((texts.since)(&since.unwrap_or_default()), device.messages),

@@ -162,7 +162,7 @@ async fn resend(
         more = (texts.order.further_recipients)(recipients.len() - original.len());
         original.push(&more);
     }
-    let until = entry.kept_until_at.map(|until| until.to_string());
+    let until = entry.kept_until_at.map(crate::page::moment);
     let mailbox = entry.summary.mailbox.clone();
     Ok(Resend {
         why_not: actions::why_not_resent(page, entry.summary.id).await?,

@@ -38,6 +38,12 @@ async fn an_attempt_shows_status_code_both_ids_and_for_how_long_graph_asked_to_w
     ] {
         assert!(timeline.contains(&words), "{words}: {timeline}");
     }
+    // Only attributes have moments as RFC 3339 writes them, also where a sentence has one.
+    assert!(page.contains("The next attempt is in "), "{page}");
+    for text in page.split('>').filter_map(|it| it.split('<').next()) {
+        let shape = text.replace(|c: char| c.is_ascii_digit(), "0");
+        assert!(!shape.contains("0000-00-00T00:00"), "{text}");
+    }
     browser.language = "de";
     let german = browser.get(&format!("/messages/{id}")).body;
     let words = "Microsoft bat um eine Wartezeit von 60 Minuten.";
