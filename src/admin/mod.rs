@@ -109,6 +109,7 @@ pub use self::identity::Forgotten;
 pub use self::identity::LogInAttempt;
 pub use self::identity::LoggedIn;
 pub use self::identity::MailboxView;
+pub use self::identity::NotLoggedIn;
 pub use self::identity::NotSignedIn;
 pub use self::identity::NotTested;
 pub use self::identity::Obstacle;

@@ -84,7 +84,8 @@ pub fn tls_failed(client: IpAddr, reason: &dyn Display, remedy: &str) {
 
 /// Somebody could not log in to the admin page.
 pub fn not_logged_in(client: IpAddr, reason: &str) {
-    if WARNINGS.is_due(client, "page_log_in_failed", reason) {
+    // The reason may be the visitor's own words: as a key, each new one would be a line.
+    if WARNINGS.is_due(client, "page_log_in_failed", "") {
         warn!(
             event = "page_log_in_failed",
             %client, reason, "a log-in to the admin page was refused"

@@ -10,6 +10,24 @@ use crate::config::Account;
 pub use crate::auth::LogInAttempt;
 pub use crate::auth::LoggedIn;
 
+/// Why nobody is logged in.
+#[derive(Clone, Debug)]
+pub struct NotLoggedIn {
+    /// In words.
+    pub why: Why,
+    /// Whether the user or Entra declined: nothing came back that could have been guessed.
+    pub is_declined: bool,
+}
+
+impl From<Why> for NotLoggedIn {
+    fn from(why: Why) -> Self {
+        Self {
+            why,
+            is_declined: false,
+        }
+    }
+}
+
 impl AdminState {
     /// Returns the address at which a user logs in, by the app of this account. `state` begins
     /// with that of the attempt.
@@ -40,12 +58,15 @@ impl AdminState {
         attempt: &LogInAttempt,
         address: &str,
         redirect_uri: &str,
-    ) -> Result<LoggedIn, Why> {
+    ) -> Result<LoggedIn, NotLoggedIn> {
         let account = self.account(account)?;
         let finished = auth::finish_log_in(account, &self.means, attempt, address, redirect_uri);
         finished.await.map_err(|error| {
             let code = error.code();
-            explained(error.to_string(), code.as_deref(), "MAILBOX", Some(account))
+            NotLoggedIn {
+                why: explained(error.to_string(), code.as_deref(), "MAILBOX", Some(account)),
+                is_declined: matches!(error, LogInError::Declined { .. }),
+            }
         })
     }
 

@@ -29,6 +29,7 @@ pub use self::in_browser::Obstacle;
 pub use self::in_browser::Why;
 pub use self::log_in::LogInAttempt;
 pub use self::log_in::LoggedIn;
+pub use self::log_in::NotLoggedIn;
 pub use self::test_message::NotTested;
 pub use self::test_message::Tested;
 use super::AdminState;

@@ -34,6 +34,7 @@ use super::log_in;
 use super::places;
 use crate::admin::LogInAttempt;
 use crate::admin::LoggedIn;
+use crate::admin::NotLoggedIn;
 use crate::admin::Why;
 use crate::admin::secret;
 use crate::config::EntraLogIn;
@@ -154,8 +155,11 @@ async fn end(
             .finish_log_in(&entra.account, &attempt, &address, &redirect_uri);
     let person = match finished.await {
         Ok(person) => person,
-        Err(why) => {
-            access.attempts.failed(client, now);
+        Err(NotLoggedIn { why, is_declined }) => {
+            // Whoever declines has guessed nothing.
+            if !is_declined {
+                access.attempts.failed(client, now);
+            }
             complaints::not_logged_in(client, &why.words);
             return failed(&page, &visitor, Problem::of(why));
         }

@@ -16,6 +16,8 @@ use crate::sign_in::user;
 
 const OTHER: &str = "reports@sandbox.example";
 const GROUP: &str = "44444444-4444-4444-4444-444444444444";
+/// After so many a client has to wait.
+const WRONG_ATTEMPTS: u32 = 5;
 
 /// A relay that these people may log in to.
 fn home(graph: &Sandbox, lists: &str) -> Home {
@@ -235,6 +237,46 @@ async fn an_answer_logs_in_only_the_browser_that_began_and_only_once() {
     let again = come_back(&mut attacker, &path);
     assert!(again.body.contains("AADSTS54005"), "{again:?}");
     assert_eq!(attacker.get("/").status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_declines_may_try_again_and_made_up_answers_make_the_client_wait() {
+    let graph = stand_in_with(Settings::default()).await;
+    let home = home(&graph, &format!("administrators = [\"{MAILBOX}\"]"));
+    let relay = Relay::start(&home);
+    let mut browser = browser(&relay);
+
+    for _ in 0..=WRONG_ATTEMPTS {
+        let begun = browser.get("/log-in/entra");
+        let address = browse(begun.header("location"), "decline").await;
+        let url = reqwest::Url::parse(&address).unwrap();
+        let path = format!("{}?{}", url.path(), url.query().unwrap());
+        let declined = come_back(&mut browser, &path);
+        assert_eq!(declined.status, 403, "{declined:?}");
+        assert!(declined.body.contains("AADSTS65004"), "{}", declined.body);
+    }
+    // The words come from the visitor, who cannot fill the log with them.
+    let begun = browser.get("/log-in/entra");
+    let begun = reqwest::Url::parse(begun.header("location")).unwrap();
+    let state = begun.query_pairs().find(|(name, _)| name == "state");
+    let state = state.unwrap().1.into_owned();
+    for number in 0..20 {
+        let path = format!("/log-in/done?state={state}&error=x&error_description={number}");
+        assert_eq!(come_back(&mut browser, &path).status, 403);
+    }
+    assert_eq!(relay.events("page_log_in_failed").len(), 1);
+    let path = sign_in(&mut browser, MAILBOX).await;
+    assert_eq!(come_back(&mut browser, &path).status, 303);
+
+    let path = sign_in(&mut browser, MAILBOX).await;
+    let made_up = path.replace("code=", "code=x");
+    for _ in 0..WRONG_ATTEMPTS {
+        let refused = come_back(&mut browser, &made_up);
+        assert_eq!(refused.status, 403, "{refused:?}");
+        assert!(!refused.body.contains("Too many"), "{}", refused.body);
+    }
+    let waits = come_back(&mut browser, &path);
+    assert!(waits.body.contains("Too many"), "{}", waits.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
