@@ -4,7 +4,10 @@
 use std::fs;
 use std::time::Duration;
 
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
+use graph_relay_sandbox::Station;
 
 use super::client::Browser;
 use super::setup::port;
@@ -31,6 +34,26 @@ fn at_field<'a>(page: &'a str, field: &str) -> &'a str {
 fn notice(page: &str) -> &str {
     let (_, rest) = page.split_once("id=\"not-saved\"").unwrap();
     rest.split("</section>").next().unwrap()
+}
+
+/// Entra's answer where nobody has consented to what the app asks for.
+pub(super) fn no_consent() -> Fault {
+    let words = "AADSTS65001: The user or administrator has not consented to use the application.";
+    Fault {
+        times: 1000,
+        code: Some("invalid_grant".to_owned()),
+        message: Some(words.to_owned()),
+        ..Fault::at(Station::Token, 400)
+    }
+}
+
+/// Where an administrator consents.
+pub(super) fn consent(graph: &Sandbox) -> String {
+    let Settings {
+        tenant, client_id, ..
+    } = Settings::default();
+    let url = graph.url();
+    format!("{url}/{tenant}/adminconsent?client_id={client_id}")
 }
 
 #[track_caller]
@@ -111,6 +134,75 @@ async fn a_newcomer_sees_each_mistake_at_its_field_and_no_command_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_consent_is_named_with_the_address_at_which_an_administrator_grants_it() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    graph.inject(no_consent());
+
+    let answer = save(&mut browser, &graph, &[]);
+
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let there = consent(&graph);
+    let parts = [
+        "Not saved",
+        "Nobody has consented to the permissions of the app",
+        "What to do:",
+        "let an administrator grant admin consent to the app",
+        &there,
+        "Microsoft said:",
+        "AADSTS65001",
+        "Nothing was changed",
+    ];
+    assert_in_order(notice(&answer.body), &parts);
+    graph.clear_faults();
+    let granted = save(&mut browser, &graph, &[]);
+    assert_eq!(granted.status, 303, "{}", granted.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_without_roles_is_saved_for_a_mailbox_of_its_scope_and_refused_for_another() {
+    let inside = "reports@sandbox.example";
+    let graph = stand_in_with(Settings {
+        roles: Vec::new(),
+        rbac_mailboxes: vec![inside.to_owned()],
+        ..Settings::default()
+    });
+    let graph = graph.await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let outside = save(&mut browser, &graph, &[]);
+
+    assert_eq!(outside.status, 422, "{}", outside.body);
+    let include = format!("include {MAILBOX} in its RBAC scope");
+    let parts = [
+        "Not saved",
+        "The app may not send from this mailbox",
+        "What to do:",
+        "give the app the application permission Mail.Send",
+        &include,
+        "Test-ServicePrincipalAuthorization",
+        "Microsoft said:",
+        "ErrorAccessDenied",
+        "Nothing was changed",
+        "In addition",
+        "The token does not contain Mail.Send",
+        "Grant admin consent",
+    ];
+    assert_in_order(notice(&outside.body), &parts);
+    // The address is right; what is missing is the permission.
+    assert_eq!(at_field(&outside.body, "mailbox"), "");
+    let saved = save(&mut browser, &graph, &[("mailbox", inside)]);
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let saved = browser.get(saved.header("location")).body;
+    let hint = "The token does not contain Mail.Send";
+    assert!(saved.contains(hint), "{saved}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_whose_mailboxes_sign_in_is_checked_too_and_the_next_step_is_named() {
     let graph = stand_in().await;
     let home = with_page(&graph).build();
@@ -165,14 +257,7 @@ async fn an_empty_secret_is_missing_at_its_field_in_a_fresh_relay() {
         "{page}"
     );
     assert_in_order(notice(&page), &["Not saved", "href=\"#secret\""]);
-    let Settings {
-        tenant, client_id, ..
-    } = Settings::default();
-    let consent = format!(
-        "{}/{tenant}/adminconsent?client_id={client_id}",
-        graph.url()
-    );
-    assert!(page.contains(&consent), "{page}");
+    assert!(page.contains(&consent(&graph)), "{page}");
 
     let page = save(&mut browser, &graph, &[("login_url", "ftp://127.0.0.1")]).body;
     assert!(!at_field(&page, "login_url").is_empty(), "{page}");

@@ -1,11 +1,16 @@
 //! Test messages on the page.
 
+use graph_relay_sandbox::Settings;
+
 use super::client::Browser;
+use super::setup_refused::consent;
+use super::setup_refused::no_consent;
 use super::with_page;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::home::Credential;
 use crate::common::stand_in;
+use crate::common::stand_in_with;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_message_shows_how_long_each_step_took() {
@@ -151,4 +156,57 @@ async fn the_page_of_a_test_message_names_an_error_once_and_its_remedy() {
     let (_, main) = page.split_once("id=\"verdict\"").unwrap();
     assert_eq!(main.matches("ErrorInvalidRecipients").count(), 1, "{main}");
     assert!(main.contains("HTTP 400"), "{main}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_message_without_consent_says_where_an_administrator_grants_it() {
+    let graph = stand_in().await;
+    graph.inject(no_consent());
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let answer = browser.change("/test", &[("to", "anna@contoso.com")]);
+
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    for words in [
+        "Not sent",
+        "AADSTS65001",
+        "let an administrator grant admin consent to the app",
+        &consent(&graph),
+    ] {
+        assert!(answer.body.contains(words), "{words}: {}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_message_from_a_mailbox_outside_the_scope_of_the_app_says_how_to_include_it() {
+    let graph = stand_in_with(Settings {
+        roles: Vec::new(),
+        rbac_mailboxes: vec!["reports@sandbox.example".to_owned()],
+        ..Settings::default()
+    });
+    let graph = graph.await;
+    let home = with_page(&graph).delivery("retry = [\"1h\"]").build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+
+    let answer = browser.change("/test", &[("to", "anna@contoso.com")]);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let path = answer.header("location").to_owned();
+    relay.wait_until(|| browser.get(&path).body.contains("ErrorAccessDenied"));
+
+    let page = browser.get(&path).body;
+    let (_, main) = page.split_once("id=\"verdict\"").unwrap();
+    let include = format!("include {MAILBOX} in its RBAC scope");
+    for words in [
+        "Entra has issued a token for the account",
+        "give the app the application permission Mail.Send",
+        &include,
+        "Graph has answered",
+        "HTTP 403",
+    ] {
+        assert!(main.contains(words), "{words}: {main}");
+    }
+    assert!(graph.arrivals().is_empty());
 }
