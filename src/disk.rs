@@ -20,14 +20,17 @@ pub const HALF: &str = "new";
 ///
 /// # Errors
 ///
-/// The old file is still there.
+/// No part of the new file is left beside it. The old file is still there, unless only the folder
+/// could not be synced.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = path.with_extension(HALF);
+    // Left by a crash.
     remove(&new)?;
     let mut file = create(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    rename(&new, path)
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let replaced = written.and_then(|()| rename(&new, path));
+    // On a full disk, what was written of it takes room that others need.
+    replaced.inspect_err(|_| drop(remove(&new)))
 }
 
 /// Creates a file that only its owner can read.
@@ -181,6 +184,18 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"now");
         let mode = files::mode(&fs::metadata(&path).unwrap());
         assert_eq!(mode, 0o600);
+        assert!(!path.with_extension(HALF).exists());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("devices.json");
+        fs::create_dir(&path).unwrap();
+
+        replace(&path, b"now").unwrap_err();
+
+        assert!(path.is_dir());
         assert!(!path.with_extension(HALF).exists());
     }
 

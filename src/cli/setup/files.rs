@@ -96,8 +96,7 @@ pub(in crate::cli) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Op
     };
     let place = secret.place.clone();
     let before = link(&place)?;
-    secret.put()?;
-    let ended = file.put();
+    let ended = secret.put().and_then(|()| file.put());
     match (&ended, before) {
         (Ok(()), Some(before)) => {
             let old = place.with_extension("old");
@@ -105,12 +104,12 @@ pub(in crate::cli) fn put(file: Staged, secret: Option<Staged>) -> io::Result<Op
             if old.exists() {
                 disk::remove(&before)?;
             } else {
-                disk::rename(&before, &old)?;
+                rename_link(&before, &old)?;
             }
             Ok(Some(old))
         }
         (Ok(()), None) => Ok(None),
-        (Err(_), Some(before)) => disk::rename(&before, &place).and(ended).map(|()| None),
+        (Err(_), Some(before)) => rename_link(&before, &place).and(ended).map(|()| None),
         (Err(_), None) => disk::remove(&place).and(ended).map(|()| None),
     }
 }
@@ -122,10 +121,10 @@ pub(in crate::cli) fn old_name(place: &Path) -> PathBuf {
 
 /// Keeps a file under another name; later writes do not change it.
 fn keep_old(place: &Path, old: &Path) -> io::Result<()> {
-    match link(place)? {
-        Some(before) => disk::rename(&before, old),
-        None => Ok(()),
-    }
+    let Some(before) = link(place)? else {
+        return Ok(());
+    };
+    rename_link(&before, old).inspect_err(|_| drop(disk::remove(&before)))
 }
 
 /// Creates a second name of a file, if there is one.
@@ -137,11 +136,17 @@ fn link(place: &Path) -> io::Result<Option<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         // Not every file system has hard links.
         Err(_) => {
-            fs::copy(place, &second)?;
-            disk::sync(&second)?;
+            let copied = fs::copy(place, &second).and_then(|_| disk::sync(&second));
+            copied.inspect_err(|_| drop(disk::remove(&second)))?;
         }
     }
     Ok(Some(second))
+}
+
+/// Renames what [`link`] created. If the file has both names already, the system keeps both.
+fn rename_link(second: &Path, to: &Path) -> io::Result<()> {
+    disk::rename(second, to)?;
+    disk::remove(second)
 }
 
 fn folder(path: &Path) -> &Path {
@@ -231,6 +236,38 @@ mod tests {
 
             assert_eq!(fs::read_to_string(&secret).ok().as_deref(), old);
             assert!(!file.exists());
+        }
+    }
+
+    #[test]
+    fn a_file_or_secret_that_cannot_be_put_in_place_leaves_no_second_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, secret) = (
+            folder.path().join("relay.toml"),
+            folder.path().join("client-secret"),
+        );
+        let stage = |content: &str| {
+            let staged = Staged::write(&file, content.as_bytes(), Readers::Group).unwrap();
+            let value = Staged::write(&secret, content.as_bytes(), Readers::Relay).unwrap();
+            (staged, value)
+        };
+        let (first, value) = stage("first");
+        put(first, Some(value)).unwrap();
+
+        // The second try finds relay.toml.old as another name of relay.toml.
+        for _ in 0..2 {
+            let (second, value) = stage("second");
+            fs::remove_file(value.path()).unwrap();
+            put(second, Some(value)).unwrap_err();
+            let (second, value) = stage("second");
+            fs::remove_file(second.path()).unwrap();
+            put(second, Some(value)).unwrap_err();
+        }
+
+        let expected = ["client-secret", "relay.toml", "relay.toml.old"];
+        assert_eq!(names(folder.path()), expected);
+        for place in [&file, &secret] {
+            assert_eq!(fs::read_to_string(place).unwrap(), "first");
         }
     }
 }

@@ -347,6 +347,7 @@ fn clear(folder: &Path) {
         "spool.db",
         "spool.state",
         "spool.lock",
+        MANIFEST,
     ];
     for name in names {
         drop(disk::remove(&folder.join(name)));
