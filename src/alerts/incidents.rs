@@ -168,7 +168,7 @@ pub(super) fn concerning(alert: &Alert, status: &Status) -> Vec<Condition> {
 fn is_own(alert: &Alert, condition: &Condition) -> bool {
     let subject = condition.subject.as_deref().unwrap_or_default();
     let same_way = match alert.target {
-        AlertTarget::Webhook(_) => subject == alert.name(),
+        AlertTarget::Webhook(_) => subject == alert.name,
         AlertTarget::Mail(_) => subject.starts_with("mail"),
     };
     condition.kind == Kind::AlertFailed && same_way

@@ -93,7 +93,7 @@ impl Alerts {
             };
             let (desk, tests) = AlertDesk::new(AlertView {
                 kind: kind.to_owned(),
-                name: alert.name(),
+                name: alert.name.clone(),
                 ..AlertView::default()
             });
             desks.push(desk.clone());
@@ -191,7 +191,7 @@ impl Teller {
         if let Some(changes) = changes {
             let id = admin_state.spool.new_id().to_string();
             let notice = Notice::new(id, now.at, changes);
-            alertlog::raised(&self.alert.name(), &notice.id, &notice.log_words());
+            alertlog::raised(&self.alert.name, &notice.id, &notice.log_words());
             let dropped = record.outbox.push(notice, now.running);
             dropped
                 .iter()
@@ -207,7 +207,7 @@ impl Teller {
         let Some(notice) = record.outbox.first() else {
             return;
         };
-        let (name, id) = (self.alert.name(), notice.id.clone());
+        let (name, id) = (self.alert.name.as_str(), notice.id.clone());
         let sent = self.sender.send(&notice, admin_state).await;
         let now = admin_state.spool.moment();
         let error = sent.as_ref().err().map(ToString::to_string);
@@ -218,7 +218,7 @@ impl Teller {
         });
         match (outcome, &error) {
             (Outcome::Sent, _) | (_, None) => {
-                alertlog::sent(&name, &id, tries, sent.unwrap_or_default().as_deref());
+                alertlog::sent(name, &id, tries, sent.unwrap_or_default().as_deref());
                 self.desk.record(|view| {
                     view.sent += 1;
                     view.last_sent_at = Some(now.at);
@@ -226,7 +226,7 @@ impl Teller {
             }
             (Outcome::Again(wait), Some(error)) => {
                 self.desk.record(|view| view.failures += 1);
-                alertlog::deferred(&name, &id, tries, error, now.at + wait);
+                alertlog::deferred(name, &id, tries, error, now.at + wait);
             }
             (Outcome::GivenUp, Some(error)) => {
                 self.desk.record(|view| view.failures += 1);
@@ -238,14 +238,14 @@ impl Teller {
 
     fn gave_up(&self, id: &str, reason: &str) {
         self.desk.record(|view| view.given_up += 1);
-        alertlog::given_up(&self.alert.name(), id, reason);
+        alertlog::given_up(&self.alert.name, id, reason);
     }
 
     async fn test(&self, admin_state: &AdminState) -> AlertTested {
         let now = admin_state.spool.moment();
         let notice = Notice::test(admin_state.spool.new_id().to_string(), now.at);
         let sent = self.sender.send(&notice, admin_state).await;
-        let name = self.alert.name();
+        let name = self.alert.name.clone();
         match sent {
             Ok(id) => {
                 alertlog::sent(&name, &notice.id, 1, id.as_deref());

@@ -46,7 +46,7 @@ impl Store {
         let bytes = digest.as_ref().iter().take(8);
         let short: String = bytes.map(|byte| format!("{byte:02x}")).collect();
         Self {
-            name: alert.name(),
+            name: alert.name.clone(),
             path: data_dir.join("alerts").join(format!("{short}.json")),
         }
     }

@@ -1,8 +1,10 @@
 //! `[[alert]]`: whom the relay tells, by webhook or by mail, when something needs attention.
 //!
 //! The URL of a webhook often contains a secret (Slack, Teams), so it cannot be printed:
-//! everything that names the alert shows its host only. `alerts/` sends them.
+//! everything that names the alert shows its host only, and a number if several have this
+//! host. `alerts/` sends them.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -27,6 +29,9 @@ use crate::mail::Address;
 /// Somebody to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
+    /// The alert in the log and in `status`: without the path of a URL, and no two have the
+    /// same.
+    pub name: String,
     /// Where the alert goes.
     pub target: AlertTarget,
     /// What it is sent for.
@@ -128,12 +133,12 @@ impl AlertEvent {
     ];
 }
 
-impl Alert {
-    /// The alert in the log and in `status`: without the path of a URL.
-    pub fn name(&self) -> String {
-        match &self.target {
-            AlertTarget::Webhook(webhook) => format!("webhook {}", webhook.host()),
-            AlertTarget::Mail(mail) => format!("mail to {}", mail.to),
+impl AlertTarget {
+    /// All of it that may be shown.
+    fn shown(&self) -> String {
+        match self {
+            Self::Webhook(webhook) => format!("webhook {}", webhook.host()),
+            Self::Mail(mail) => format!("mail to {}", mail.to),
         }
     }
 }
@@ -174,7 +179,24 @@ pub(super) fn read(top: &mut Section<'_>, accounts: &[Account]) -> Vec<Alert> {
         section.finish();
         alert
     });
-    alerts.collect()
+    let mut alerts: Vec<Alert> = alerts.collect();
+    number(&mut alerts);
+    alerts
+}
+
+/// Tells webhooks of one host apart, in the order of relay.toml: their paths may be secret.
+fn number(alerts: &mut [Alert]) {
+    let mut of_name = BTreeMap::<String, usize>::new();
+    for alert in alerts.iter() {
+        *of_name.entry(alert.name.clone()).or_default() += 1;
+    }
+    of_name.retain(|_, count| *count > 1);
+    for alert in alerts.iter_mut().rev() {
+        if let Some(number) = of_name.get_mut(&alert.name) {
+            alert.name = format!("{} ({number})", alert.name);
+            *number -= 1;
+        }
+    }
 }
 
 /// `[doctor]`: how often the running relay examines itself.
@@ -220,9 +242,10 @@ fn alert(section: &mut Section<'_>, accounts: &[Account]) -> Option<Alert> {
     }
     let target = webhook
         .map(AlertTarget::Webhook)
-        .or_else(|| mail.map(AlertTarget::Mail));
+        .or_else(|| mail.map(AlertTarget::Mail))?;
     Some(Alert {
-        target: target?,
+        name: target.shown(),
+        target,
         on,
         mail_waits_after,
         over_after,

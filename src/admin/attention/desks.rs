@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 pub struct AlertView {
     /// `webhook` or `mail`.
     pub kind: String,
-    /// Its name: `webhook HOST` or `mail to ADDRESS`.
+    /// Its name: `webhook HOST` or `mail to ADDRESS`. Several webhooks of one host have a number.
     pub name: String,
     /// Problems that it has reported and that are not over.
     pub open: usize,

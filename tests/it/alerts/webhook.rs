@@ -209,6 +209,37 @@ async fn the_format_text_has_nothing_but_a_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_webhooks_of_one_host_have_names_that_differ_and_show_no_path() {
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let first = receiver.alert("");
+    let second = first.replace("canary-path", "canary-other");
+    let graph = stand_in().await;
+    let home = Home::with(&graph)
+        .sections(&format!("{first}{}{second}", other.alert("")))
+        .build();
+    let relay = Relay::start(&home);
+
+    let tested = done(&home, &["alert-test"]);
+
+    let (host, other) = (receiver.address, other.address);
+    let names = [
+        format!("webhook {host} (1)"),
+        format!("webhook {other}"),
+        format!("webhook {host} (2)"),
+    ];
+    let lines = names
+        .iter()
+        .map(|name| format!("{name}: the receiver has accepted it\n"));
+    assert_eq!(tested, lines.collect::<String>());
+    let status = said(&run(&home, &["status", "--json"]));
+    let status: Value = serde_json::from_str(&status).unwrap();
+    for (number, name) in names.iter().enumerate() {
+        relay.event("alert_sent", |line| line["alert"] == name.as_str());
+        assert_eq!(status["alerts"][number]["name"], name.as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn alert_test_without_any_alert_says_what_to_do() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
