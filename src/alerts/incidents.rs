@@ -1,10 +1,12 @@
 //! Which problems an alert has reported, and what there is to tell now.
 //!
 //! A problem is raised when it is first seen, and over when it has not been seen for
-//! `over_after`: one that comes and goes is one problem. Only what was reported is reported as over.
-//! Some problems follow from others: if an account gets no token, its mail waits, and
-//! `doctor` finds a failure. Such a problem is not reported while a cause is ([`causes`]). If it
-//! stays when the cause is over, it is reported then.
+//! `over_after`: one that comes and goes is one problem. Only what was reported is reported
+//! as over. An event (a message has failed) is reported when it happens, and never as over;
+//! if it happens again within `over_after`, it is the same event. Some problems follow from
+//! others: if an account gets no token, its mail waits, and `doctor` finds a failure. Such a
+//! problem is not reported while a cause is ([`causes`]). If it stays when the cause is
+//! over, it is reported then.
 //!
 //! What begins or ends within a minute of the last alert waits for the rest of this minute,
 //! so that a hundred mailboxes that fail one after the other are a few alerts.
@@ -174,6 +176,13 @@ fn is_own(alert: &Alert, condition: &Condition) -> bool {
     condition.kind == Kind::AlertFailed && same_way
 }
 
+impl Incident {
+    /// Whether its end is still to be reported. An event has none.
+    fn awaits_end(&self) -> bool {
+        self.reported && self.happened.is_none()
+    }
+}
+
 impl Incidents {
     /// Compares with what is seen now. Returns what there is to tell, which counts as reported
     /// then.
@@ -196,20 +205,14 @@ impl Incidents {
         self.open = open;
         let over: Vec<Incident> = over;
         over.iter().for_each(|incident| self.remember(incident));
-        let ended: Vec<_> = over
-            .into_iter()
-            .filter(|incident| incident.reported)
-            .collect();
+        let ended: Vec<_> = over.into_iter().filter(Incident::awaits_end).collect();
+        let open = self.reported();
         let began = self.begin();
         if began.is_empty() && ended.is_empty() {
             return None;
         }
         self.reported_at = Some(now.running);
-        Some(Changes {
-            open: self.reported() - began.len(),
-            began,
-            ended,
-        })
+        Some(Changes { began, ended, open })
     }
 
     /// Begins again after a start: what lasted until the stop has not been looked for since,
@@ -226,10 +229,7 @@ impl Incidents {
 
     /// How many were reported and are not over.
     pub(super) fn reported(&self) -> usize {
-        self.open
-            .iter()
-            .filter(|incident| incident.reported)
-            .count()
+        self.open.iter().filter(|it| it.awaits_end()).count()
     }
 
     /// Whether more than the time and the words has changed.

@@ -7,8 +7,9 @@
 //! # Promises
 //!
 //! - An alert reports a problem once when it begins and once when it is over, with how long
-//!   it lasted. What begins or ends at the same time is one alert, and the consequences of a
-//!   reported problem are not reported by themselves (`incidents.rs` has the rules).
+//!   it lasted; an event, such as a message that has failed, only when it happens. What begins
+//!   or ends at the same time is one alert, and the consequences of a reported problem are not
+//!   reported by themselves (`incidents.rs` has the rules).
 //! - An alert that could not be sent is sent again, with growing waits, for a day; the
 //!   order stays. What was reported and what waits survives a restart: it is on disk, in a file
 //!   for each alert (`record.rs`), before anything is sent. So an alert can arrive twice

@@ -58,6 +58,10 @@ async fn a_pause_is_one_alert_and_its_end_another_with_how_long_it_lasted() {
     );
     assert!(text.contains("\n  run: graph-relay resume"), "{text}");
     let text = alerts[1]["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("graph-relay on relay.test.example: over: all delivery"),
+        "{text}"
+    );
     assert!(text.contains("\n- over after "), "{text}");
     assert_eq!(alerts[0]["relay"], "relay.test.example");
     relay.wait_until(|| relay.events("alert_sent").len() == 2);
