@@ -120,7 +120,6 @@ fn causes(kind: Kind) -> &'static [Kind] {
             Kind::NoToken,
             Kind::SignInNeeded,
             Kind::DeliveryRefused,
-            Kind::DeliveryPaused,
             Kind::SpoolError,
         ],
         Kind::Doctor => &[

@@ -45,6 +45,16 @@ fn one(relay: &Relay, subject: &str) -> String {
     )
 }
 
+fn pause(mailbox: Option<Address>, clock: &Clock) -> Pause {
+    Pause {
+        mailbox,
+        since: clock.now(),
+        uid: 0,
+        reason: None,
+        by_relay: false,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn paused_delivery_accepts_mail_and_sends_none_until_it_is_resumed() {
     let graph = stand_in().await;
@@ -198,13 +208,7 @@ async fn paused_time_does_not_count_towards_expiry_and_counts_once_where_pauses_
     let (spool, _) = entries::open(folder.path(), clock.clone());
     let begin = spool.running();
     let second = |n: u32| begin + Duration::from_secs(n.into());
-    let pause = |mailbox: Option<Address>| Pause {
-        mailbox,
-        since: clock.now(),
-        uid: 0,
-        reason: None,
-        by_relay: false,
-    };
+    let pause = |mailbox| pause(mailbox, &clock);
     let mailbox = entries::destination().mailbox;
     entries::accept(&spool, b"m").await;
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -229,4 +233,37 @@ async fn paused_time_does_not_count_towards_expiry_and_counts_once_where_pauses_
     // 70 s have passed, 50 s of them in a pause, and 10 s before there was trouble.
     let claimed = entries::claim(&spool).await.remove(0);
     assert_eq!(claimed.trouble_since, Some(second(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_the_oldest_unpaused_message_begins_when_it_is_resumed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let clock = Clock::starting_at(Timestamp::from_millis(1_000_000));
+    let (spool, _) = entries::open(folder.path(), clock.clone());
+    let pause = |mailbox| pause(mailbox, &clock);
+    let ages = async || {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let overview = spool.overview().await.unwrap();
+        (overview.oldest_waiting_ms, overview.oldest_unpaused_ms)
+    };
+    let mailbox = entries::destination().mailbox;
+    entries::accept(&spool, b"m").await;
+
+    assert_eq!(ages().await, (Some(1000), Some(1000)));
+    let other: Address = "other@contoso.com".parse().unwrap();
+    spool.pause(pause(Some(other))).await.unwrap();
+    assert_eq!(ages().await, (Some(2000), Some(2000)));
+    spool.pause(pause(Some(mailbox.clone()))).await.unwrap();
+    assert_eq!(ages().await, (Some(3000), None));
+    spool.pause(pause(None)).await.unwrap();
+    assert_eq!(ages().await, (Some(4000), None));
+    spool.resume(Some(&mailbox)).await.unwrap();
+    assert_eq!(ages().await, (Some(5000), None));
+    spool.resume(None).await.unwrap();
+    assert_eq!(ages().await, (Some(6000), Some(1000)));
+    // No mail of this one waits.
+    let third: Address = "third@contoso.com".parse().unwrap();
+    spool.pause(pause(Some(third.clone()))).await.unwrap();
+    spool.resume(Some(&third)).await.unwrap();
+    assert_eq!(ages().await, (Some(7000), Some(2000)));
 }

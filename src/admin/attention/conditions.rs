@@ -73,7 +73,8 @@ pub fn conditions(status: &Status, long: Duration) -> Vec<Condition> {
     }
     found.extend(connections_full(&status.connections));
     found.extend(status.pickups.iter().map(pickup));
-    found.extend(of_queue(&status.queue, long));
+    found.extend(waits_for_long(&status.queue, status.now, long));
+    found.extend(of_queue(&status.queue));
     let checkup = status.checkup.as_ref();
     let of_doctor = checkup.and_then(|it| of_doctor(it, status.now, &found));
     found.extend(of_doctor);
@@ -387,18 +388,21 @@ fn pickup(trouble: &PickupTrouble) -> Condition {
     }
 }
 
-/// Mail that waits for long, has failed or is held.
-fn of_queue(queue: &Overview, long: Duration) -> Vec<Condition> {
+/// Mail that waits for long. What is paused waits because somebody wants it to.
+fn waits_for_long(queue: &Overview, now: Timestamp, long: Duration) -> Option<Condition> {
+    let oldest = queue.oldest_unpaused_ms.map(Duration::from_millis);
+    let waits = oldest.filter(|waits| *waits > long)?;
+    let words = format!("a message has waited for {}", span(waits));
+    let found = Condition {
+        since: Some(now - waits),
+        ..Condition::new(Kind::MailWaits, words)
+    };
+    Some(found.run(LIST))
+}
+
+/// Mail that has failed or is held.
+fn of_queue(queue: &Overview) -> Vec<Condition> {
     let mut found = Vec::new();
-    let oldest = queue.oldest_waiting_ms.map(Duration::from_millis);
-    if let Some(waits) = oldest.filter(|waits| *waits > long) {
-        let words = format!("a message has waited for {}", span(waits));
-        let waits = Condition {
-            since: queue.oldest_waiting,
-            ..Condition::new(Kind::MailWaits, words)
-        };
-        found.push(waits.run(LIST));
-    }
     let newest = queue.failures.iter().find(|failure| !failure.is_alert);
     found.extend(newest.and_then(failed));
     for state in [State::Held, State::Quarantined] {

@@ -54,3 +54,20 @@ fn mail_that_waits_while_nothing_leaves_is_trouble_after_a_quarter_of_an_hour() 
         ["nothing has been sent for 15m although mail is waiting"]
     );
 }
+
+#[test]
+fn paused_mail_never_waits_for_too_long() {
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let hour = 60 * 60 * 1000;
+    let queue = |unpaused| Overview {
+        oldest_waiting_ms: Some(7 * hour),
+        oldest_unpaused_ms: unpaused,
+        ..Overview::default()
+    };
+
+    assert_eq!(waits_for_long(&queue(None), now, LONG), None);
+    assert_eq!(waits_for_long(&queue(Some(0)), now, LONG), None);
+    let waits = waits_for_long(&queue(Some(hour)), now, LONG).unwrap();
+    assert_eq!(waits.kind, Kind::MailWaits);
+    assert_eq!(waits.since, Some(Timestamp::from_millis(1_799_996_400_000)));
+}

@@ -104,6 +104,8 @@ const LOST: &str = "salvaged: what was paused before is lost";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pauses {
     by_mailbox: BTreeMap<Option<Address>, Pause>,
+    /// When each was last resumed, since the relay started.
+    resumed: BTreeMap<Option<Address>, RunningTime>,
 }
 
 impl Pauses {
@@ -118,6 +120,42 @@ impl Pauses {
         let pause = self.of(&destination.mailbox)?;
         let (what, remedy) = (pause.what(), pause.remedy());
         Some(format!("but {what} is paused; to go on: {remedy}"))
+    }
+
+    /// Since when the oldest message that is not paused waits, if there is one: `oldest` if nothing
+    /// is or was paused. What was paused is given time to leave: it waits since its mailbox was
+    /// resumed.
+    pub(in crate::spool) fn oldest_unpaused(
+        &self,
+        db: &Connection,
+        oldest: RunningTime,
+    ) -> rusqlite::Result<Option<RunningTime>> {
+        if self.by_mailbox.contains_key(&None) {
+            return Ok(None);
+        }
+        if self.by_mailbox.is_empty() && self.resumed.is_empty() {
+            return Ok(Some(oldest));
+        }
+        let mut statement = db.prepare_cached(
+            "SELECT mailbox, min(accepted_running) FROM entry WHERE state = 'waiting'
+             GROUP BY mailbox",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut oldest: Option<RunningTime> = None;
+        while let Some(row) = rows.next()? {
+            let mailbox: Option<Address> = columns::optional(row, 0).unwrap_or_default();
+            if mailbox.is_some() && self.by_mailbox.contains_key(&mailbox) {
+                continue;
+            }
+            let accepted = RunningTime::from_millis(row.get(1)?);
+            let resumed = [self.resumed.get(&None), self.resumed.get(&mailbox)];
+            let since = resumed
+                .into_iter()
+                .flatten()
+                .fold(accepted, |since, at| since.max(*at));
+            oldest = Some(oldest.map_or(since, |oldest| oldest.min(since)));
+        }
+        Ok(oldest)
     }
 
     /// All of them; that of all delivery comes first.
@@ -146,6 +184,7 @@ impl Board {
                 let all = Pause::assumed(&error, now.at);
                 Pauses {
                     by_mailbox: [(None, all)].into(),
+                    resumed: BTreeMap::new(),
                 }
             }
             pauses => pauses?,
@@ -245,7 +284,10 @@ impl Spool {
             let extents = [Extent::Whole, Extent::OnlyPause];
             self.write_as_far_as_possible(&extents, write).await?;
         }
-        lock_mutex(&board.pauses).by_mailbox.remove(&mailbox);
+        let mut pauses = lock_mutex(&board.pauses);
+        pauses.by_mailbox.remove(&mailbox);
+        pauses.resumed.insert(mailbox, now.running);
+        drop(pauses);
         board.changed.notify_one();
         Ok(Some(pause))
     }

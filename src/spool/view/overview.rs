@@ -28,6 +28,10 @@ pub struct Overview {
     pub oldest_waiting: Option<Timestamp>,
     /// How long it has waited.
     pub oldest_waiting_ms: Option<u64>,
+    /// How long the oldest entry that is not paused has waited, or the time since something
+    /// was resumed if that is shorter.
+    #[serde(default)]
+    pub oldest_unpaused_ms: Option<u64>,
     /// Waiting entries that fail while others get through.
     #[serde(default)]
     pub own_trouble: u64,
@@ -111,23 +115,14 @@ impl Spool {
     ///
     /// Those of the database.
     pub async fn overview(&self) -> Result<Overview, SpoolError> {
-        let now = self.moment();
+        let (now, pauses) = (self.moment(), self.pauses());
         self.read(move |db| {
             let mut statement = db.prepare_cached(&format!(
                 "SELECT state, count(*), min(accepted_running), sum(own_trouble),
                  sum(account IS NULL), sum({FAILING}) FROM entry
                  WHERE state NOT IN ('delivered', 'dropped') GROUP BY state",
             ))?;
-            let mut overview = Overview {
-                states: BTreeMap::new(),
-                oldest_waiting: None,
-                oldest_waiting_ms: None,
-                own_trouble: 0,
-                failing: 0,
-                failing_because: None,
-                without_account: 0,
-                failures: Vec::new(),
-            };
+            let mut overview = Overview::default();
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let state: State = row.get(0)?;
@@ -138,6 +133,8 @@ impl Spool {
                     overview.without_account = columns::unsigned(row, 4)?;
                     overview.failing = columns::unsigned(row, 5)?;
                     overview.oldest_waiting_ms = Some(view::millis_since(now, accepted));
+                    let unpaused = pauses.oldest_unpaused(db, accepted)?;
+                    overview.oldest_unpaused_ms = unpaused.map(|it| view::millis_since(now, it));
                 }
                 overview.states.insert(state, columns::unsigned(row, 1)?);
             }
