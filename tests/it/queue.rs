@@ -20,6 +20,7 @@ use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::binary;
 use crate::common::message;
+use crate::common::run;
 use crate::common::send_many;
 use crate::common::send_one;
 use crate::common::stand_in;
@@ -345,6 +346,23 @@ fn a_relay_that_hangs_up_is_said_to_run_and_not_to_answer() {
     let said = stderr(&output);
     assert!(said.contains("is running but does not answer"), "{said}");
     assert!(!said.contains("http://"), "{said}");
+}
+
+#[test]
+fn the_status_of_a_relay_that_hangs_names_the_remedy_after_five_seconds() {
+    let home = Home::empty();
+    let text = format!("data_dir = {:?}\n", home.path("data"));
+    fs::write(&home.config, text).unwrap();
+    fs::create_dir(home.path("data")).unwrap();
+    // The system accepts connections for it, and nobody answers.
+    let _socket = UnixListener::bind(home.path("data/admin.sock")).unwrap();
+
+    let output = run(&home, &["status"]);
+
+    assert_eq!(output.status.code(), Some(69));
+    let said = stderr(&output);
+    assert!(said.contains("no answer within 5 s. If this"), "{said}");
+    assert!(said.contains("systemctl restart graph-relay"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

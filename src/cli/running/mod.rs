@@ -49,6 +49,7 @@ pub(super) struct Failure {
 pub(super) struct Relay {
     client: reqwest::Client,
     socket: PathBuf,
+    patience: Duration,
 }
 
 impl Failure {
@@ -98,18 +99,27 @@ fn no_message(id: SpoolId) -> String {
 
 impl Relay {
     pub(super) fn of(file: &ConfigFile) -> Result<Self, Failure> {
+        Self::within(PATIENCE, file)
+    }
+
+    /// The same, if an answer must come within this time.
+    fn within(patience: Duration, file: &ConfigFile) -> Result<Self, Failure> {
         let folder = Config::data_dir_of(&file.config);
         let folder = folder.map_err(|error| Failure::of_configuration(&error))?;
         let socket = folder.join("admin.sock");
         let client = reqwest::Client::builder()
             .unix_socket(socket.clone())
-            .timeout(PATIENCE)
+            .timeout(patience)
             .build();
         let client = client.map_err(|error| Failure {
             exit: Exit::Unreachable,
             words: error.to_string(),
         })?;
-        Ok(Self { client, socket })
+        Ok(Self {
+            client,
+            socket,
+            patience,
+        })
     }
 
     /// Returns an answer, or `None` if nothing has that name.
@@ -248,7 +258,7 @@ impl Relay {
                 words: format!(
                     "the relay is running but does not answer on {socket}: {}. If this lasts, run \
                      systemctl restart graph-relay",
-                    reason(error)
+                    reason(error, self.patience)
                 ),
             },
         }
@@ -256,9 +266,9 @@ impl Relay {
 }
 
 /// Why there was no answer, without the URL, which nobody typed.
-fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &reqwest::Error, patience: Duration) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} s", PATIENCE.as_secs());
+        return format!("no answer within {} s", patience.as_secs());
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {

@@ -46,6 +46,9 @@ const LISTED: usize = 10;
 /// and this many of a kind among the problems.
 const NAMED: usize = 3;
 const EVERY: Duration = Duration::from_secs(2);
+/// Whoever asks for the status often does so because the relay hangs. `/readyz` also calls a
+/// relay unhealthy that is silent for this long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(in crate::cli) async fn run(options: &Options) -> Exit {
     if options.watch {
@@ -82,7 +85,7 @@ async fn watch(options: &Options) -> Exit {
 }
 
 async fn ask(options: &Options) -> Result<Status, Failure> {
-    let relay = Relay::of(&options.file)?;
+    let relay = Relay::within(PATIENCE, &options.file)?;
     let status = relay.ask("/status").await?;
     status.ok_or_else(Failure::another_version)
 }
