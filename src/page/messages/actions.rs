@@ -138,12 +138,24 @@ pub(super) async fn act(
         concerned,
         is_cut,
     };
-    let order = page.desk.put(what, back, &session.name);
+    give(&page, &visitor, &session.name, what, back, asks).await
+}
+
+/// Keeps an order at the desk. It is carried out at once, unless its page asks first.
+async fn give(
+    page: &Arc<Page>,
+    visitor: &Visitor,
+    user: &str,
+    what: What,
+    back: String,
+    asks: bool,
+) -> Result<Response, Refused> {
+    let order = page.desk.put(what, back, user);
     let order = order.map_err(|_| Broken::Template)?;
     if asks {
         visitor.audit_nothing();
     } else {
-        carry_out(&page, &visitor, &session.name, &order).await;
+        carry_out(page, visitor, user, &order).await;
     }
     Ok(to_order(&order))
 }
@@ -262,14 +274,7 @@ pub(super) async fn resend(
     let question = page.admin_state.resend_question(&wanted).await;
     let asks = question.is_some();
     let what = What::Resend { wanted, question };
-    let order = page.desk.put(what, back, &session.name);
-    let order = order.map_err(|_| Broken::Template)?;
-    if asks {
-        visitor.audit_nothing();
-    } else {
-        carry_out(&page, &visitor, &session.name, &order).await;
-    }
-    Ok(to_order(&order))
+    give(&page, &visitor, &session.name, what, back, asks).await
 }
 
 /// Who receives a copy: nobody named means the original recipients. None if what was typed
