@@ -21,6 +21,7 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
 use crate::common::stand_in;
+use crate::common::stored::all_arrive;
 use crate::common::stored::copy_folder;
 use crate::common::stored::overwrite_page;
 use crate::common::stored::refused;
@@ -179,9 +180,7 @@ async fn a_stopped_relay_is_backed_up_with_what_a_kill_left_in_the_log() {
     rename(home.path("data"), home.path("before"));
     assert!(restore(&home, &folder, &[]).status.success());
     assert_ne!(inode(&folder), inode(&home.path("data")));
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 4).await;
+    all_arrive(&graph, &home, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,9 +234,7 @@ async fn a_restore_replaces_no_spool_and_disturbs_no_running_relay() {
     assert_eq!(again.status.code(), Some(73), "{}", said(&again));
     let own = run(&home, &["backup", home.path("data").to_str().unwrap()]);
     assert_eq!(own.status.code(), Some(73), "{}", said(&own));
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 1).await;
+    all_arrive(&graph, &home, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,7 @@ use crate::common::stored::damage_leaf;
 use crate::common::stored::database;
 use crate::common::stored::rename;
 use crate::common::stored::send_large;
+use crate::common::succeeds;
 
 /// Content is kept; nothing is retried by itself, and nobody gets a report.
 const KEEP: &str = "[history]\nkeep_content = \"7d\"\n[delivery]\nretry = [\"1h\"]\n\
@@ -94,12 +95,6 @@ fn copy_of(output: &Output) -> String {
 
 fn content_files(home: &Home) -> usize {
     fs::read_dir(home.path("data/content")).unwrap().count()
-}
-
-fn succeeds(home: &Home, arguments: &[&str]) -> String {
-    let output = run(home, arguments);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    said(&output)
 }
 
 #[tokio::test(flavor = "multi_thread")]

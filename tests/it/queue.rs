@@ -330,12 +330,18 @@ fn a_wrong_command_line_is_answered_with_the_correct_form() {
     assert_eq!(not_running.status.code(), Some(69));
 }
 
-#[test]
-fn a_relay_that_hangs_up_is_said_to_run_and_not_to_answer() {
+/// A home in which a test listens on the admin socket itself.
+fn home_without_relay() -> Home {
     let home = Home::empty();
     let text = format!("data_dir = {:?}\n", home.path("data"));
     fs::write(&home.config, text).unwrap();
     fs::create_dir(home.path("data")).unwrap();
+    home
+}
+
+#[test]
+fn a_relay_that_hangs_up_is_said_to_run_and_not_to_answer() {
+    let home = home_without_relay();
     let socket = UnixListener::bind(home.path("data/admin.sock")).unwrap();
     // Whoever connects is cut off.
     std::thread::spawn(move || socket.incoming().for_each(drop));
@@ -350,10 +356,7 @@ fn a_relay_that_hangs_up_is_said_to_run_and_not_to_answer() {
 
 #[test]
 fn the_status_of_a_relay_that_hangs_names_the_remedy_after_five_seconds() {
-    let home = Home::empty();
-    let text = format!("data_dir = {:?}\n", home.path("data"));
-    fs::write(&home.config, text).unwrap();
-    fs::create_dir(home.path("data")).unwrap();
+    let home = home_without_relay();
     // The system accepts connections for it, and nobody answers.
     let _socket = UnixListener::bind(home.path("data/admin.sock")).unwrap();
 

@@ -394,6 +394,20 @@ async fn promise_2_a_kill_after_a_failure_loses_no_report_and_makes_no_second() 
     assert!(relay.events("report").is_empty());
 }
 
+/// Asserts that the message "sent" has arrived, and a report that says so.
+async fn reported_as_possibly_sent(graph: &Sandbox) {
+    let arrivals = arrived(graph, 2).await;
+    let report = arrivals.iter().find(|it| it.subject != "sent").unwrap();
+    let mail = mailparse::parse_mail(&report.raw).unwrap();
+    let text = body(&mail, 0);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("may have received it"), "{text}");
+    assert!(
+        !text.contains("None of the recipients has received it"),
+        "{text}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_says_if_the_message_may_have_been_sent() {
     let graph = stand_in().await;
@@ -417,16 +431,7 @@ async fn a_report_says_if_the_message_may_have_been_sent() {
 
     let report = relay.event("report", |line| line["about"] == *id);
     relay.event("delivered", |line| line["id"] == report["id"]);
-    let arrivals = arrived(&graph, 2).await;
-    let report = arrivals.iter().find(|it| it.subject != "sent").unwrap();
-    let mail = mailparse::parse_mail(&report.raw).unwrap();
-    let text = body(&mail, 0);
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("may have received it"), "{text}");
-    assert!(
-        !text.contains("None of the recipients has received it"),
-        "{text}"
-    );
+    reported_as_possibly_sent(&graph).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -446,14 +451,5 @@ async fn a_refusal_after_a_doubtful_attempt_is_reported_as_possibly_sent() {
     let id = send_one(&relay, &["a@example.org"], &content);
 
     relay.event("failed", |line| line["id"] == *id);
-    let arrivals = arrived(&graph, 2).await;
-    let report = arrivals.iter().find(|it| it.subject != "sent").unwrap();
-    let mail = mailparse::parse_mail(&report.raw).unwrap();
-    let text = body(&mail, 0);
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("may have received it"), "{text}");
-    assert!(
-        !text.contains("None of the recipients has received it"),
-        "{text}"
-    );
+    reported_as_possibly_sent(&graph).await;
 }

@@ -16,6 +16,7 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
 use crate::common::stand_in;
+use crate::common::stored::all_arrive;
 use crate::common::stored::copy_folder;
 use crate::common::stored::refused;
 use crate::common::stored::rename;
@@ -63,9 +64,7 @@ async fn a_missing_database_is_refused_and_everything_stays_as_it_is() {
     fs::write(&database, "").unwrap();
     assert!(refused(&home).contains("spool.db is empty"));
     rename(&aside, &database);
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 4).await;
+    all_arrive(&graph, &home, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,9 +317,7 @@ async fn a_database_that_is_removed_while_the_relay_runs_loses_nothing() {
     assert!(relay.stop().success());
     let written = fs::metadata(home.path("data/spool.db")).unwrap();
     assert_eq!(written.permissions().mode() & 0o777, 0o600);
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 3).await;
+    all_arrive(&graph, &home, 3).await;
 }
 
 /// Asserts that the relay answers 451 to new mail: at the latest to the first complete
@@ -359,10 +356,8 @@ async fn a_log_that_is_removed_while_the_relay_runs_loses_nothing_that_was_accep
         let gone = relay.event("database_gone", |_| true);
         assert_eq!(gone["path"], log.to_str().unwrap());
         relay.kill();
-        graph.clear_faults();
         let before = graph.arrivals().len();
-        let _relay = Relay::start(&home);
-        arrived(&graph, before + 3).await;
+        all_arrive(&graph, &home, before + 3).await;
     }
 }
 
@@ -376,10 +371,7 @@ async fn the_removed_index_of_the_log_is_written_again() {
     send_many(&relay, "after", 2);
     relay.kill();
 
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-
-    arrived(&graph, 4).await;
+    all_arrive(&graph, &home, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ use crate::common::said;
 use crate::common::send_many;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::stored::all_arrive;
 use crate::common::stored::damage_leaf;
 use crate::common::stored::database;
 use crate::common::stored::overwrite_page;
@@ -23,6 +24,7 @@ use crate::common::stored::refused;
 use crate::common::stored::rename;
 use crate::common::stored::send_large;
 use crate::common::stored::waiting;
+use crate::common::succeeds;
 
 /// The ids that a command prints after this word.
 fn named(words: &str, word: &str) -> BTreeSet<String> {
@@ -155,12 +157,9 @@ async fn salvage_reads_a_log_whose_database_is_gone() {
     fs::remove_file(database(&home)).unwrap();
     assert!(refused(&home).contains("graph-relay spool salvage"));
 
-    let salvaged = run(&home, &["spool", "salvage"]);
+    succeeds(&home, &["spool", "salvage"]);
 
-    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 4).await;
+    all_arrive(&graph, &home, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,12 +172,9 @@ async fn salvage_works_without_the_first_page() {
     overwrite_page(&database(&home), 1, 0xFF);
     assert!(refused(&home).contains("graph-relay spool salvage"));
 
-    let salvaged = run(&home, &["spool", "salvage"]);
+    succeeds(&home, &["spool", "salvage"]);
 
-    assert_eq!(salvaged.status.code(), Some(0), "{}", said(&salvaged));
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 30).await;
+    all_arrive(&graph, &home, 30).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,9 +197,7 @@ async fn salvage_into_another_folder_leaves_the_damaged_one_alone() {
     assert!(fs::read(database(&home)).unwrap() == before);
     assert!(to.join("content").join(&large).exists());
     home.change("/data\"", "/new\"");
-    graph.clear_faults();
-    let _relay = Relay::start(&home);
-    arrived(&graph, 3).await;
+    all_arrive(&graph, &home, 3).await;
 }
 
 #[test]

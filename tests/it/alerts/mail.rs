@@ -14,6 +14,7 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::succeeds;
 
 /// The address that every message fails for.
 const INVALID: &str = "invalid@example.org";
@@ -87,9 +88,9 @@ async fn an_alert_that_fails_causes_no_other_by_mail_but_the_webhook_says_so() {
     relay.event("failed", |_| true);
     let failed = receiver.began(&relay, "alert_failed");
     assert_eq!(failed["sentence"], "an alert by mail has failed");
-    assert!(run(&home, &["pause"]).status.success());
+    succeeds(&home, &["pause"]);
     receiver.began(&relay, "delivery_paused");
-    assert!(run(&home, &["resume"]).status.success());
+    succeeds(&home, &["resume"]);
     receiver.ended(&relay, "delivery_paused");
 
     // Meanwhile every problem was looked at several times.
@@ -110,8 +111,7 @@ async fn a_mail_that_its_own_account_cannot_send_waits_and_the_webhook_says_so()
     let sections = alert("it@example.org") + &receiver.alert("");
     let (graph, home, relay) = relay_with(&sections).await;
 
-    let paused = run(&home, &["pause"]);
-    assert!(paused.status.success());
+    succeeds(&home, &["pause"]);
     let line = relay.event("alert_deferred", |_| true);
     let reason = line["reason"].as_str().unwrap();
     assert_eq!(reason, "it would wait in the queue: all delivery is paused");
@@ -124,8 +124,7 @@ async fn a_mail_that_its_own_account_cannot_send_waits_and_the_webhook_says_so()
         "it waits outside the queue: {}",
         said(&queue)
     );
-    let resumed = run(&home, &["resume"]);
-    assert!(resumed.status.success());
+    succeeds(&home, &["resume"]);
 
     let arrivals = arrived(&graph, 1).await;
     assert!(arrivals[0].subject.contains("all delivery has been paused"));
@@ -137,8 +136,7 @@ async fn a_mail_that_its_own_account_cannot_send_waits_and_the_webhook_says_so()
 async fn an_alert_by_mail_is_limited_and_listed_like_other_mail() {
     let (graph, home, relay) = relay_with(&alert("it@example.org")).await;
 
-    let tested = run(&home, &["alert-test"]);
-    assert!(tested.status.success(), "{}", said(&tested));
+    succeeds(&home, &["alert-test"]);
     arrived(&graph, 1).await;
     relay.event("delivered", |_| true);
 

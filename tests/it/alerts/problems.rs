@@ -16,6 +16,7 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::succeeds;
 
 fn to(relay: &Relay, address: &str) -> String {
     send_one(relay, &[address], &message("m", address))
@@ -105,14 +106,12 @@ async fn failed_and_held_messages_are_reported() {
     );
     let held = to(&relay, "sendas@example.org");
     relay.event("deferred", |line| line["id"] == *held);
-    let output = run(&home, &["queue", "hold", &held]);
-    assert!(output.status.success(), "{}", said(&output));
+    succeeds(&home, &["queue", "hold", &held]);
     let began = receiver.began(&relay, "message_held");
     assert_eq!(began["sentence"], "1 held");
     // It is shown for a day.
     assert!(said(&run(&home, &["status"])).contains("messages have failed"));
-    let output = run(&home, &["queue", "drop", &held]);
-    assert!(output.status.success(), "{}", said(&output));
+    succeeds(&home, &["queue", "drop", &held]);
     receiver.ended(&relay, "message_held");
     assert_eq!(receiver.count("ended", "message_failed"), 0);
 }
@@ -155,8 +154,7 @@ async fn a_full_disk_is_reported_and_an_alert_gets_only_its_events() {
         .build();
     let relay = Relay::start(&home);
 
-    let output = run(&home, &["pause"]);
-    assert!(output.status.success(), "{}", said(&output));
+    succeeds(&home, &["pause"]);
     disk.began(&relay, "disk_full");
     pause.began(&relay, "delivery_paused");
 

@@ -13,6 +13,7 @@ use crate::common::find;
 use crate::common::run;
 use crate::common::said;
 use crate::common::stand_in;
+use crate::common::succeeds;
 use crate::common::write_private;
 
 const SECRET: &str = "canary-secret-of-the-webhook";
@@ -24,21 +25,15 @@ async fn home_with(receiver: &Receiver, keys: &str) -> (graph_relay_sandbox::San
     (graph, home)
 }
 
-fn done(home: &Home, arguments: &[&str]) -> String {
-    let output = run(home, arguments);
-    assert!(output.status.success(), "{}", said(&output));
-    said(&output)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_is_one_alert_and_its_end_another_with_how_long_it_lasted() {
     let receiver = Receiver::start().await;
     let (_graph, home) = home_with(&receiver, "").await;
     let relay = Relay::start(&home);
 
-    done(&home, &["pause", "--reason", "maintenance"]);
+    succeeds(&home, &["pause", "--reason", "maintenance"]);
     let began = receiver.began(&relay, "delivery_paused");
-    done(&home, &["resume"]);
+    succeeds(&home, &["resume"]);
     let ended = receiver.ended(&relay, "delivery_paused");
 
     let sentence = began["sentence"].as_str().unwrap();
@@ -81,10 +76,10 @@ async fn a_request_is_signed_and_openssl_verifies_the_signature() {
     let home = setup.sections(&receiver.alert(&keys)).build();
     let relay = Relay::start(&home);
 
-    done(&home, &["alert-test"]);
+    succeeds(&home, &["alert-test"]);
     // The secret is read again for each request.
     write_private(&file, "whsec_Y2FuYXJ5LWtleQ==");
-    done(&home, &["alert-test"]);
+    succeeds(&home, &["alert-test"]);
 
     for (got, key) in receiver.got().iter().zip([SECRET, "canary-key"]) {
         let (id, time) = (got.header("webhook-id"), got.header("webhook-timestamp"));
@@ -110,7 +105,8 @@ async fn a_request_is_signed_and_openssl_verifies_the_signature() {
     }
     assert_eq!(receiver.got().len(), 2);
     let log = format!("{:?}", relay.all());
-    let status = done(&home, &["accounts", "--json"]) + &said(&run(&home, &["status", "--json"]));
+    let accounts = succeeds(&home, &["accounts", "--json"]);
+    let status = accounts + &said(&run(&home, &["status", "--json"]));
     for canary in [SECRET, "canary-key", "canary-path", "Y2FuYXJ5"] {
         assert!(
             find(log.as_bytes(), canary.as_bytes()).is_none(),
@@ -127,7 +123,7 @@ async fn an_alert_waits_for_its_receiver_and_survives_a_restart_on_both_sides() 
     let (_graph, home) = home_with(&receiver, "").await;
     let mut relay = Relay::start(&home);
 
-    done(&home, &["pause"]);
+    succeeds(&home, &["pause"]);
     let line = relay.event("alert_deferred", |_| true);
     let reason = line["reason"].as_str().unwrap();
     // An answer may repeat the URL, which may be a secret.
@@ -155,7 +151,7 @@ async fn an_alert_waits_for_its_receiver_and_survives_a_restart_on_both_sides() 
     });
     drop(relay);
     let relay = Relay::start(&home);
-    done(&home, &["resume"]);
+    succeeds(&home, &["resume"]);
     receiver.ended(&relay, "delivery_paused");
 
     let alerts = receiver.alerts();
@@ -202,7 +198,7 @@ async fn the_format_text_has_nothing_but_a_text() {
     let (_graph, home) = home_with(&receiver, "format = \"text\"").await;
     let _relay = Relay::start(&home);
 
-    let tested = done(&home, &["alert-test"]);
+    let tested = succeeds(&home, &["alert-test"]);
 
     let name = format!("webhook {}", receiver.address);
     assert_eq!(tested, format!("{name}: the receiver has accepted it\n"));
@@ -223,7 +219,7 @@ async fn two_webhooks_of_one_host_have_names_that_differ_and_show_no_path() {
         .build();
     let relay = Relay::start(&home);
 
-    let tested = done(&home, &["alert-test"]);
+    let tested = succeeds(&home, &["alert-test"]);
 
     let (host, other) = (receiver.address, other.address);
     let names = [

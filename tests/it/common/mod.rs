@@ -95,6 +95,13 @@ pub(crate) fn run(home: &Home, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// What a command printed that must succeed.
+pub(crate) fn succeeds(home: &Home, arguments: &[&str]) -> String {
+    let output = run(home, arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    said(&output)
+}
+
 /// Everything that a command printed, on both of its outputs.
 pub(crate) fn said(output: &Output) -> String {
     let both = [&output.stdout, &output.stderr];
