@@ -200,6 +200,29 @@ async fn salvage_into_another_folder_leaves_the_damaged_one_alone() {
     all_arrive(&graph, &home, 3).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_salvage_that_fails_leaves_no_copy_of_the_database() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = waiting(&graph, &home);
+    send_many(&relay, "small", 2);
+    assert!(relay.stop().success());
+    let names = || -> BTreeSet<_> {
+        let files = fs::read_dir(home.path("data")).unwrap();
+        files.map(|file| file.unwrap().file_name()).collect()
+    };
+    let before = names();
+    // It cannot write its last file.
+    let to = home.path("new");
+    fs::create_dir_all(to.join("spool.state")).unwrap();
+
+    let salvaged = run(&home, &["spool", "salvage", "--to", to.to_str().unwrap()]);
+
+    assert_eq!(salvaged.status.code(), Some(73), "{}", said(&salvaged));
+    assert_eq!(names(), before);
+    assert!(!to.join("spool.db.new").exists());
+}
+
 #[test]
 fn the_help_says_where_the_damaged_files_are_kept() {
     let help = binary()

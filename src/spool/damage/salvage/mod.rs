@@ -73,7 +73,8 @@ const BLOCK: usize = 4096;
 ///
 /// # Errors
 ///
-/// A relay is running, or the disk cannot be written; the old files are unchanged.
+/// A relay is running, or the disk cannot be written; the old files are unchanged, and no
+/// copy of the database is left.
 pub fn salvage(
     from: &Path,
     to: &Path,
@@ -110,17 +111,22 @@ pub fn salvage(
             // The database that it was made from may no longer exist.
             disk::move_if_there(&new, &kept.join("spool.db.new")).map_err(failed(&new))?;
         }
-        for name in ["spool.db.new", "spool.db.new-journal"] {
-            disk::remove(&to.join(name)).map_err(failed(to))?;
-        }
-        let copy = kept.join("copy.db");
+        clear(to, &NEW)?;
         Phase::CopyingDatabase.begins(on_step);
-        salvaged.unreadable = copy_database(from, &copy)?;
-        Phase::Salvaging.begins(on_step);
-        write_new(from, to, &copy, &new, &mut salvaged, now)?;
-        for name in ["copy.db", "copy.db-wal", "copy.db-shm"] {
-            disk::remove(&kept.join(name)).map_err(failed(&kept))?;
+        let copy = kept.join("copy.db");
+        let copied = copy_database(from, &copy);
+        let written = copied.and_then(|unreadable| {
+            salvaged.unreadable = unreadable;
+            Phase::Salvaging.begins(on_step);
+            write_new(from, to, &copy, &new, &mut salvaged, now)
+        });
+        let cleared = clear(&kept, &COPY);
+        if written.is_err() {
+            // On a full disk, each attempt would leave less room for the next one.
+            drop(clear(to, &NEW));
+            drop(fs::remove_dir(&kept));
         }
+        written.and(cleared)?;
     }
     if in_place {
         for name in ["spool.db", "spool.db-wal", "spool.db-shm"] {
@@ -131,6 +137,25 @@ pub fn salvage(
     disk::sync(&kept).map_err(failed(&kept))?;
     disk::sync(to).map_err(failed(to))?;
     Ok(salvaged)
+}
+
+/// The new database until it is in place.
+const NEW: [&str; 2] = ["spool.db.new", "spool.db.new-journal"];
+/// The copy that it is made from.
+const COPY: [&str; 5] = [
+    "copy.db",
+    "copy.db-wal",
+    "copy.db-shm",
+    "copy.fresh",
+    "copy.fresh-journal",
+];
+
+fn clear(folder: &Path, names: &[&str]) -> Result<(), SpoolError> {
+    let removed = names.iter().map(|name| disk::remove(&folder.join(name)));
+    // One that cannot be removed does not keep the others.
+    removed
+        .fold(Ok(()), io::Result::and)
+        .map_err(failed(folder))
 }
 
 /// A folder that was named by mistake stays as it is.

@@ -386,8 +386,15 @@ impl Rows<'_> {
         if fs::hard_link(file, &to).is_ok() {
             return Ok(());
         }
-        fs::copy(file, &to).map_err(failed(file))?;
-        disk::sync(&to).map_err(failed(&to))
+        // Under another name until it is whole: the next salvage takes what it finds for the whole.
+        let part = to.with_extension("part");
+        let copied = disk::remove(&part)
+            .and_then(|()| fs::copy(file, &part))
+            .and_then(|_| disk::sync(&part))
+            .and_then(|()| disk::rename(&part, &to));
+        copied
+            .map_err(failed(file))
+            .inspect_err(|_| drop(disk::remove(&part)))
     }
 
     /// Content files that no entry refers to.
