@@ -57,6 +57,8 @@ pub(super) enum Whom {
 /// A list whose classes are being replaced by their restrictions.
 struct Opening<'s> {
     settings: &'s Settings,
+    /// What a table without a name before it means.
+    check: &'static str,
     classes: Vec<String>,
     /// The classes that are being opened, each within the one before.
     within: Vec<String>,
@@ -69,6 +71,7 @@ impl<'s> Opening<'s> {
     fn of(settings: &'s Settings, name: &str) -> Self {
         let mut opening = Self {
             settings,
+            check: own_check(name),
             classes: settings.list(CLASSES),
             within: Vec::new(),
             done: BTreeSet::new(),
@@ -79,9 +82,16 @@ impl<'s> Opening<'s> {
     }
 
     fn open(&mut self, name: &str) {
+        let mut before = String::new();
         for item in self.settings.list(name) {
             if !self.classes.contains(&item) {
-                self.items.push(folded(item));
+                let item = folded(item);
+                // The table of a check stands behind the name of the check.
+                if item.contains(':') && !before.starts_with("check_") {
+                    self.items.push(self.check.to_owned());
+                }
+                self.items.push(item.clone());
+                before = item;
             } else if self.within.contains(&item) {
                 // Postfix stops at such a class with an error, which refuses the message.
                 self.items.push("reject".to_owned());
@@ -92,6 +102,18 @@ impl<'s> Opening<'s> {
                 self.done.insert(item);
             }
         }
+    }
+}
+
+/// The check that a list carries out for a table alone, such as `hash:/etc/postfix/access`, as if
+/// the name of the check stood before it. In a class, the list that contains the class counts.
+fn own_check(list: &str) -> &'static str {
+    match list {
+        "smtpd_client_restrictions" => "check_client_access",
+        "smtpd_helo_restrictions" => "check_helo_access",
+        "smtpd_sender_restrictions" => "check_sender_access",
+        // Also in smtpd_relay_restrictions.
+        _ => "check_recipient_access",
     }
 }
 
@@ -241,6 +263,29 @@ mod tests {
         let classes = classes_of(&settings);
         let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
         assert_eq!(classes, ["only_sasl", "outer", "twice"]);
+    }
+
+    #[test]
+    fn a_table_alone_is_the_check_of_its_list() {
+        let class = "smtpd_restriction_classes = tables\ntables = hash:/b\n";
+        for (list, check) in [
+            ("smtpd_client_restrictions", "check_client_access"),
+            ("smtpd_helo_restrictions", "check_helo_access"),
+            ("smtpd_sender_restrictions", "check_sender_access"),
+            ("smtpd_relay_restrictions", "check_recipient_access"),
+            ("smtpd_recipient_restrictions", "check_recipient_access"),
+        ] {
+            let short = format!("{class}{list} = check_x hash:/a hash:/A, tables, permit");
+            let long = format!("{list} = check_x hash:/a {check} hash:/A {check} hash:/b permit");
+
+            let items = restrictions_of(&parsed(&short), list);
+
+            assert_eq!(items, restrictions_of(&parsed(&long), list), "{list}");
+            let mut found = Found::default();
+            report(&mut found, list.to_owned(), &items);
+            assert_eq!(found.decide.len(), 1, "{list}");
+            assert!(found.decide[0].words.contains(&format!("{check} hash:/A")));
+        }
     }
 
     #[test]

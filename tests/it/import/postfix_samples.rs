@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 12] = [
+const INSTALLATIONS: [Installation; 13] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -125,6 +125,19 @@ const INSTALLATIONS: [Installation; 12] = [
             "hash:/etc/postfix/net",
             "10.1.2.3/8 has bits",
             "take the",
+        ],
+    },
+    Installation {
+        name: "tables without the name of their check",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_client_restrictions = hash:/etc/postfix/access\n\
+               smtpd_recipient_restrictions = permit_mynetworks, hash:/etc/postfix/recipients, reject\n",
+        master: SMTP,
+        has: &["networks = [\"192.0.2.0/24\"]"],
+        has_not: &[],
+        told: &[
+            "does not check check_client_access hash:/etc/postfix/access. Only machines",
+            "does not check check_recipient_access hash:/etc/postfix/recipients. Only machines",
+            "If this refuses machines",
         ],
     },
     Installation {
