@@ -1,6 +1,7 @@
 //! Sizes, rates and times: `[limits]`, `[delivery]`, and the name of the relay.
 
 use super::Reading;
+use super::parameters::PART_OF_OTHERS;
 use crate::import::MESSAGE_SIZES;
 
 /// The most that a limit of a number may be.
@@ -29,9 +30,8 @@ fn hostname(reading: &mut Reading) {
         reading.found.draft.top("hostname", &host);
         reading.take("myhostname", "hostname");
     }
-    let used = "it is only part of other parameters";
     if reading.settings.is_used("mydomain") {
-        reading.take("mydomain", used);
+        reading.take("mydomain", PART_OF_OTHERS);
     }
 }
 

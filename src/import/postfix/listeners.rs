@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::Reading;
 use super::networks::Networks;
+use super::parameters;
 use super::restrictions;
 use super::restrictions::RESTRICTIONS;
 use super::restrictions::Whom;
@@ -18,6 +19,7 @@ use super::restrictions::restrictions_of;
 use super::services;
 use super::services::Service;
 use super::settings::Settings;
+use crate::import::Found;
 use crate::import::PORT_IS_SHARED;
 use crate::import::draft::Section;
 use crate::import::networks::is_here;
@@ -51,40 +53,45 @@ const READ: [(&str, &str); 10] = [
         "the relay never accepts a password without TLS from another machine if the listener has TLS",
     ),
 ];
-/// Of a service: they only name it.
-const NAMES: [&str; 2] = ["syslog_name", "smtpd_tls_wrappermode"];
+/// The parameters with a certificate and its key.
+const CERTIFICATES: [&str; 3] = [
+    "smtpd_tls_cert_file",
+    "smtpd_tls_key_file",
+    "smtpd_tls_chain_files",
+];
+/// A certificate and its private key.
+type Files = (String, String);
 
 /// Of classes of restrictions.
 const PART_OF_LISTS: &str = "it is read as part of the restrictions that name it";
+/// Of a certificate that is used.
+const OF_TLS: &str = "[tls]. The relay's user must be able to read the file";
+/// Of TLS that is not used.
+const NO_TLS: &str = "TLS is not used: only this machine connects, or there is no certificate";
 
 pub(super) fn add(reading: &mut Reading) {
     let services: Vec<Service> = reading.services.clone();
     let mut needs_certificate = false;
     let mut unclear: BTreeSet<String> = BTreeSet::new();
-    let certificate = certificate(&reading.settings);
+    let first = || of_services(reading).iter().find_map(certificate);
+    let files = certificate(&reading.settings).or_else(first);
     let mut carried_out: Vec<&Service> = Vec::new();
     for service in services.iter().filter(|it| it.accepts_mail()) {
         let rules = services::with_rules(&services, service, &reading.settings);
         let settings = reading.settings.with(&rules.overrides);
         let networks = Networks::of(&settings, &reading.folder);
         unclear.extend(networks.unclear);
-        let Some(addresses) = addresses(reading, service, &settings) else {
-            continue;
-        };
-        let tls = tls(&settings);
-        if tls != "off" && certificate.is_none() {
-            reading.found.ask(
-                service.shown(),
-                "its TLS has no certificate: set [tls] and tls",
-            );
+        let found = addresses(reading, service, &settings).map(|addresses| {
+            let tls = offered(reading, service, &settings, files.as_ref());
+            listener(reading, &settings, networks.known, addresses, tls)
+        });
+        if let Some(listener) = &found {
+            needs_certificate |= listener.tls != "off";
+            write(reading, service, listener);
         }
-        let tls = if certificate.is_some() { tls } else { "off" };
-        let listener = listener(reading, &settings, networks.known, addresses, tls);
-        needs_certificate |= listener.tls != "off";
-        write(reading, service, &listener);
         if !carried_out.contains(&rules) {
             carried_out.push(rules);
-            overrides(reading, rules);
+            options(reading, rules, found.as_ref(), files.as_ref());
         }
         if rules != service {
             of_postscreen(reading, service, rules);
@@ -93,7 +100,7 @@ pub(super) fn add(reading: &mut Reading) {
     for words in unclear {
         reading.found.ask("mynetworks", words);
     }
-    if needs_certificate && let Some((certificate, key)) = &certificate {
+    if needs_certificate && let Some((certificate, key)) = &files {
         reading.found.draft.within("[tls]", |tls| {
             tls.set("certificate_file", certificate)
                 .set("private_key_file", key);
@@ -110,15 +117,16 @@ fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
         let words = "the relay starts no other programs";
         reading.found.lack(service.shown(), words);
     }
+    let settings = reading.settings.with(&service.overrides);
     let overrides = service.unusual_overrides();
     for (name, value) in overrides.filter(|_| !is_carried_out) {
-        let setting = format!("-o {name}={value} of {}", service.shown());
-        reading.found.lack(setting, super::parameters::reason(name));
+        let setting = service.option(name, value);
+        parameters::left(&mut reading.found, &settings, name, setting);
     }
 }
 
-/// Certificate and private key.
-fn certificate(settings: &Settings) -> Option<(String, String)> {
+/// The certificate of a service, and its private key.
+fn certificate(settings: &Settings) -> Option<Files> {
     let first = |name: &str| settings.list(name).into_iter().next();
     if let Some(chain) = first("smtpd_tls_chain_files") {
         return Some((chain.clone(), chain));
@@ -126,6 +134,22 @@ fn certificate(settings: &Settings) -> Option<(String, String)> {
     let certificate = first("smtpd_tls_cert_file").filter(|it| it != "none")?;
     let key = first("smtpd_tls_key_file").unwrap_or_else(|| certificate.clone());
     Some((certificate, key))
+}
+
+/// The TLS of a listener, if there is a certificate for it.
+fn offered(
+    reading: &mut Reading,
+    service: &Service,
+    settings: &Settings,
+    files: Option<&Files>,
+) -> &'static str {
+    let tls = tls(settings);
+    if tls != "off" && files.is_none() {
+        let words = "its TLS has no certificate: set [tls] and tls";
+        reading.found.ask(service.shown(), words);
+        return "off";
+    }
+    tls
 }
 
 fn tls(settings: &Settings) -> &'static str {
@@ -328,68 +352,105 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
     }
 }
 
-/// The options of a service that were not carried out.
-fn overrides(reading: &mut Reading, service: &Service) {
+/// The rows of the options of a service, and of the listener that it became.
+fn options(
+    reading: &mut Reading,
+    service: &Service,
+    listener: Option<&Listener>,
+    files: Option<&Files>,
+) {
     let settings = reading.settings.with(&service.overrides);
     let classes = restrictions::classes_of(&settings);
     for (name, value) in &service.overrides {
-        let is_read = READ.iter().any(|(read, _)| read == name) || NAMES.contains(&name.as_str());
+        let setting = service.option(name, value);
+        let found = &mut reading.found;
         let is_of_class = name == restrictions::CLASSES || classes.contains(name);
-        let setting = format!("-o {name}={value} of {}", service.shown());
-        if RESTRICTIONS.contains(&name.as_str()) {
-            restrictions::report(
-                &mut reading.found,
+        if is_of_class && !classes.is_empty() {
+            found.take(setting, PART_OF_LISTS);
+        } else if !is_read(name) && !CERTIFICATES.contains(&name.as_str()) {
+            parameters::left(found, &settings, name, setting);
+        } else if let Some(listener) = listener {
+            option(found, setting, name, &settings, listener, files);
+        } else {
+            found.ask(
                 setting,
-                &restrictions_of(&settings, name),
+                "a [[listener]] that you add for this service has to do the same",
             );
-        } else if is_of_class && !classes.is_empty() {
-            reading.found.take(setting, PART_OF_LISTS);
-        } else if !is_read {
-            reading.found.lack(setting, super::parameters::reason(name));
         }
     }
+}
+
+/// Whether a listener carries a parameter out, or its restrictions.
+fn is_read(name: &str) -> bool {
+    READ.iter().any(|(read, _)| *read == name) || RESTRICTIONS.contains(&name)
+}
+
+/// The row of an option that a listener carries out.
+fn option(
+    found: &mut Found,
+    setting: String,
+    name: &str,
+    settings: &Settings,
+    listener: &Listener,
+    files: Option<&Files>,
+) {
+    let is_off = listener.tls == "off";
+    let words = READ.iter().find(|(read, _)| *read == name);
+    if RESTRICTIONS.contains(&name) {
+        let items = restrictions_of(settings, name);
+        restrictions::report(found, setting, &items);
+    } else if CERTIFICATES.contains(&name) && is_off {
+        found.change(setting, NO_TLS);
+    } else if CERTIFICATES.contains(&name) && certificate(settings).as_ref() == files {
+        found.take(setting, OF_TLS);
+    } else if is_about_tls(name) && is_off && tls(settings) != "off" {
+        found.change(setting, NO_TLS);
+    } else if let Some((_, words)) = words {
+        found.take(setting, *words);
+    } else {
+        found.ask(
+            setting,
+            "[tls] has one certificate for all listeners, and took another one: use one that has the \
+             names of both",
+        );
+    }
+}
+
+/// Whether a parameter says which TLS a listener offers.
+fn is_about_tls(name: &str) -> bool {
+    name.contains("_tls") && name != "smtpd_tls_auth_only"
 }
 
 /// The options of a postscreen. Those of the SMTP server hold only for the service to which it
 /// passes its clients.
 fn of_postscreen(reading: &mut Reading, service: &Service, rules: &Service) {
-    for (name, value) in service.unusual_overrides() {
-        let is_read = READ.iter().any(|(read, _)| read == name);
-        let words = match is_read || RESTRICTIONS.contains(&name.as_str()) {
-            true => format!(
+    let settings = reading.settings.with(&service.overrides);
+    for (name, value) in &service.overrides {
+        let setting = service.option(name, value);
+        if is_read(name) {
+            let words = format!(
                 "postscreen does not use it: the options of {} hold for its clients",
                 rules.shown()
-            ),
-            false => super::parameters::reason(name).to_owned(),
-        };
-        let setting = format!("-o {name}={value} of {}", service.shown());
-        reading.found.lack(setting, words);
+            );
+            reading.found.lack(setting, words);
+        } else {
+            parameters::left(&mut reading.found, &settings, name, setting);
+        }
     }
 }
 
 /// The rows of main.cf's parameters that were carried out.
 fn report(reading: &mut Reading, needs_certificate: bool) {
     for (name, words) in READ {
-        let is_tls = name.contains("_tls") && name != "smtpd_tls_auth_only";
-        match is_tls && !needs_certificate {
-            true => reading.change(
-                name,
-                "no listener needs TLS: only this machine connects, or there is no certificate",
-            ),
+        match is_about_tls(name) && !needs_certificate {
+            true => reading.change(name, NO_TLS),
             false => reading.take(name, words),
         }
     }
-    for name in [
-        "smtpd_tls_cert_file",
-        "smtpd_tls_key_file",
-        "smtpd_tls_chain_files",
-    ] {
+    for name in CERTIFICATES {
         match needs_certificate {
-            true => reading.take(
-                name,
-                "[tls]. The relay's user must be able to read the file",
-            ),
-            false => reading.change(name, "no listener needs a certificate"),
+            true => reading.take(name, OF_TLS),
+            false => reading.change(name, NO_TLS),
         }
     }
     for name in RESTRICTIONS {

@@ -88,21 +88,10 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
 }
 
 impl Reading {
-    /// The parameter as the report shows it. A value that may contain a password is left out.
+    /// The parameter as the report shows it.
     fn shown(&self, name: &str) -> String {
-        let value = self.settings.written(name);
-        if !["passw", "_pw", "secret"]
-            .iter()
-            .any(|it| name.contains(it))
-        {
-            return format!("{name} = {value}").trim_end().to_owned();
-        }
-        let items = settings::items(value);
-        let items = items.iter().map(|item| match names_a_file(item) {
-            true => item,
-            false => "(not shown)",
-        });
-        format!("{name} = {}", items.collect::<Vec<_>>().join(", "))
+        let value = public(name, self.settings.written(name));
+        format!("{name} = {value}").trim_end().to_owned()
     }
 
     fn take(&mut self, name: &str, words: impl Into<String>) {
@@ -134,6 +123,20 @@ impl Reading {
         self.reported.insert(name.to_owned());
         self.settings.has(name).then(|| self.shown(name))
     }
+}
+
+/// The value of a parameter without what may be a password.
+fn public(name: &str, value: &str) -> String {
+    let is_secret = |part: &&str| name.contains(*part);
+    if !["passw", "_pw", "secret"].iter().any(is_secret) {
+        return value.to_owned();
+    }
+    let items = settings::items(value);
+    let items = items.iter().map(|item| match names_a_file(item) {
+        true => item,
+        false => "(not shown)",
+    });
+    items.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an item is a table in a file, such as `hash:/etc/postfix/sasl_passwd`: others may be the

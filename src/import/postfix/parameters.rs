@@ -2,6 +2,8 @@
 //! no other file of this folder has reported ends here, so that none is passed over in silence.
 
 use super::Reading;
+use super::settings::Settings;
+use crate::import::Found;
 use crate::mail;
 
 const OWN: &str = "it is about Postfix's own programs and files";
@@ -24,6 +26,27 @@ const QUEUE: &str = "the relay sends as fast as each mailbox may: [account.rate_
 const SYNTAX: &str = "the relay accepts what clients usually send, and keeps it as it is";
 const LOCAL: &str = "the relay accepts every recipient that can receive mail through Exchange; recipients_allowed of [[listener]] limits them";
 const OTHER: &str = "the relay has nothing like it: postconf(5) says what it does, so that you can see whether you need that";
+const MAPS: &str =
+    "[[sender]] and [aliases] hold for all mail: write the entries that you need there";
+const NO_CERTIFICATES: &str = "the relay asks clients for no certificates";
+/// Of a parameter that another one names.
+pub(super) const PART_OF_OTHERS: &str = "it is only part of other parameters";
+
+/// The same for parameters that somebody has to decide about, if they are set to something.
+const DECISIONS: &[(&str, &str)] = &[
+    (
+        "*_upstream_proxy_protocol",
+        "name the load balancers in proxy_protocol_from of [[listener]]",
+    ),
+    (
+        "smtpd_tls_req_ccert",
+        "the relay asks clients for no certificates: machines of networks and users with a password can \
+         send without one. Take the machines out of networks that must not",
+    ),
+    ("*canonical_maps", MAPS),
+    ("virtual_alias_maps", MAPS),
+    ("smtp_generic_maps", MAPS),
+];
 
 /// Names, or their beginnings before a `*`. The first that fits counts.
 const REASONS: &[(&str, &str)] = &[
@@ -58,6 +81,8 @@ const REASONS: &[(&str, &str)] = &[
         "smtpd_sender_login_maps",
         "senders of [[user]] says which addresses a user may send as",
     ),
+    ("smtpd_tls_*ccert*", NO_CERTIFICATES),
+    ("relay_clientcerts", NO_CERTIFICATES),
     ("smtpd_tls_*", TLS),
     ("tls_*", TLS),
     ("tlsproxy_*", TLS),
@@ -76,6 +101,15 @@ const REASONS: &[(&str, &str)] = &[
     ("smtpd_helo_*", CLIENTS),
     ("smtpd_reject_*", CLIENTS),
     ("smtpd_delay_*", CLIENTS),
+    (
+        "smtpd_timeout",
+        "command_timeout of [limits] holds for all listeners",
+    ),
+    (
+        "message_size_limit",
+        "message_size of [limits] holds for all listeners",
+    ),
+    ("myhostname", "hostname holds for all listeners"),
     ("smtpd_client_*", "[limits] has the limits of clients"),
     ("smtpd_*_limit", "[limits] has the limits of clients"),
     ("smtpd_*", CLIENTS),
@@ -120,6 +154,10 @@ const REASONS: &[(&str, &str)] = &[
     ("mydestination", MAILBOXES),
     ("virtual_mailbox_*", MAILBOXES),
     ("virtual_alias_domains", LOCAL),
+    // Where main.cf sets these, they are carried out: what is left is of a service.
+    ("*canonical_maps", MAPS),
+    ("virtual_alias_maps", MAPS),
+    ("smtp_generic_maps", MAPS),
     (
         "virtual_alias_*",
         "an alias may lead to as many recipients as recipients of [limits] allows",
@@ -191,6 +229,9 @@ const REASONS: &[(&str, &str)] = &[
 /// Reports every parameter that has no row yet.
 pub(super) fn add(reading: &mut Reading) {
     let names: Vec<String> = reading.settings.names().map(str::to_owned).collect();
+    let services = reading.services.iter();
+    let of_services = services.map(|it| reading.settings.with(&it.overrides));
+    let of_services: Vec<Settings> = of_services.collect();
     for name in names {
         if reading.reported.contains(&name) {
             continue;
@@ -204,17 +245,30 @@ pub(super) fn add(reading: &mut Reading) {
             );
             continue;
         }
-        match reason(&name) {
-            OTHER if reading.settings.is_used(&name) => {
-                reading.take(&name, "it is only part of other parameters");
-            }
-            reason => reading.lack(&name, reason),
+        // An option of a service may name it.
+        let user = of_services.iter().find(|it| it.is_used(&name));
+        if let Some(setting) = reading.first(&name) {
+            let settings = user.unwrap_or(&reading.settings);
+            left(&mut reading.found, settings, &name, setting);
         }
     }
 }
 
+/// Adds the row of a parameter that nothing else of this folder carries out. The settings are
+/// those that hold where it is set or used.
+pub(super) fn left(found: &mut Found, settings: &Settings, name: &str, setting: String) {
+    let fits = |(pattern, _): &&(&str, &str)| mail::fits(pattern, name);
+    let decision = DECISIONS.iter().find(fits);
+    let is_set = !["", "no"].contains(&settings.value(name).as_str());
+    match (decision.filter(|_| is_set), reason(name)) {
+        (Some((_, words)), _) => found.ask(setting, *words),
+        (None, OTHER) if settings.is_used(name) => found.take(setting, PART_OF_OTHERS),
+        (None, reason) => found.lack(setting, reason),
+    }
+}
+
 /// Why a parameter has no counterpart.
-pub(super) fn reason(name: &str) -> &'static str {
+fn reason(name: &str) -> &'static str {
     let mut reasons = REASONS.iter();
     let found = reasons.find(|(pattern, _)| mail::fits(pattern, name));
     found.map_or(OTHER, |(_, reason)| reason)

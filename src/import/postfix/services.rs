@@ -1,6 +1,7 @@
 //! `master.cf`: the services of Postfix (master(5)), of which the relay has a counterpart for
 //! those that accept SMTP.
 
+use super::public;
 use super::settings::Settings;
 use super::settings::bracketed;
 use super::settings::logical_lines;
@@ -74,6 +75,11 @@ impl Service {
     pub(super) fn unusual_overrides(&self) -> impl Iterator<Item = &(String, String)> {
         let overrides = self.overrides.iter();
         overrides.filter(|(name, value)| name != "syslog_name" && !value.is_empty())
+    }
+
+    /// One of its options, as the report shows it.
+    pub(super) fn option(&self, name: &str, value: &str) -> String {
+        format!("-o {name}={} of {}", public(name, value), self.shown())
     }
 
     /// As the line begins.

@@ -60,7 +60,11 @@ fn every_parameter_of_main_cf_and_option_of_an_smtp_service_is_in_the_report() {
         assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
     }
     for option in [
+        "-o syslog_name=postfix/submission of submission",
+        "-o smtpd_tls_security_level=encrypt of submission",
+        "-o smtpd_sasl_auth_enable=yes of submission",
         "-o smtpd_relay_restrictions=",
+        "-o smtpd_recipient_restrictions=",
         "-o milter_macro_daemon_name=",
         "spamfilter unix",
     ] {

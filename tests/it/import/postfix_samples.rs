@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 13] = [
+const INSTALLATIONS: [Installation; 14] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -91,6 +91,46 @@ const INSTALLATIONS: [Installation; 13] = [
         has: &["networks = [\"0.0.0.0/0\", \"::/0\"]"],
         has_not: &["anonymous_networks"],
         told: &["reject_sender_login_mismatch"],
+    },
+    Installation {
+        name: "the options of master.cf as Postfix documents them",
+        main: "mynetworks = 192.0.2.0/24\nmua_client_restrictions = permit_sasl_authenticated,reject\n\
+               mua_sender_restrictions = permit\n",
+        master: "smtp inet n - y - - smtpd\n -o myhostname=mx.contoso.com\n\
+                 submission inet n - y - - smtpd\n -o syslog_name=postfix/submission\n -o smtpd_tls_security_level=encrypt\n \
+                 -o smtpd_sasl_auth_enable=yes\n -o smtpd_tls_auth_only=yes\n -o smtpd_reject_unlisted_recipient=no\n \
+                 -o smtpd_client_restrictions=$mua_client_restrictions -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n \
+                 -o smtpd_sender_restrictions=$mua_sender_restrictions -o smtpd_tls_cert_file=/etc/mua.pem\n \
+                 -o smtpd_sender_login_maps=$login_maps -o { login_maps = hash:/etc/postfix/login }\n\
+                 smtps inet n - y - - smtpd\n -o smtpd_tls_wrappermode=yes -o smtpd_tls_cert_file=/etc/other.pem\n \
+                 -o smtpd_tls_req_ccert=yes -o smtpd_upstream_proxy_protocol=haproxy\n\
+                 127.0.0.1:10025 inet n - y - - smtpd -o smtpd_tls_security_level=may -o mynetworks=127.0.0.0/8\n\
+                 odd inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes\n\
+                 out unix - - y - - smtp -o smtp_sasl_password_maps=static:u:canary -o smtp_generic_maps=hash:/g\n",
+        has: &[
+            "address = \"[::]:587\"\ntls = \"starttls-required\"\nauthentication = \"required\"\nnetworks = [\"0.0.0.0/0\", \"::/0\"]",
+            "address = \"0.0.0.0:465\"\ntls = \"implicit\"\nnetworks = [\"192.0.2.0/24\"]",
+            "address = \"127.0.0.1:10025\"\nnetworks = [\"127.0.0.0/8\"]",
+            "certificate_file = \"/etc/mua.pem\"",
+        ],
+        has_not: &["anonymous_networks", "other.pem", "tls = \"starttls\""],
+        told: &[
+            "-o syslog_name=postfix/submission of submission inet smtpd (master.cf) [log] says",
+            "-o smtpd_tls_security_level=encrypt of submission inet smtpd (master.cf) tls of [[listener]]",
+            "-o smtpd_sasl_auth_enable=yes of submission inet smtpd (master.cf) authentication of [[listener]]",
+            "-o smtpd_tls_wrappermode=yes of smtps inet smtpd (master.cf) tls = \"implicit\"",
+            "-o smtpd_tls_security_level=may of 127.0.0.1:10025 inet smtpd (master.cf) TLS is not used",
+            "-o myhostname=mx.contoso.com of smtp inet smtpd (master.cf) hostname holds for all",
+            "-o smtpd_tls_cert_file=/etc/mua.pem of submission inet smtpd (master.cf) [tls].",
+            "-o smtpd_tls_cert_file=/etc/other.pem of smtps inet smtpd (master.cf) [tls] has one certificate",
+            "-o smtpd_tls_req_ccert=yes of smtps inet smtpd (master.cf) the relay asks clients for no",
+            "-o smtpd_upstream_proxy_protocol=haproxy of smtps inet smtpd (master.cf) name the load balancers",
+            "-o login_maps=hash:/etc/postfix/login of submission inet smtpd (master.cf) it is only part",
+            "-o smtpd_sasl_auth_enable=yes of odd inet smtpd (master.cf) a [[listener]] that you add",
+            "-o smtp_sasl_password_maps=(not shown) of out",
+            "-o smtp_generic_maps=hash:/g of out unix smtp (master.cf) [[sender]] and [aliases] hold",
+            "mua_client_restrictions = permit_sasl_authenticated,reject it is only part of other parameters",
+        ],
     },
     Installation {
         name: "postscreen in front of a server with options",
@@ -190,6 +230,21 @@ fn parameters(main: &str) -> impl Iterator<Item = &str> {
     lines.filter_map(|line| Some(line.split_once('=')?.0.trim()))
 }
 
+/// The names of all parameters that the services of a master.cf set that accept mail.
+fn options(master: &str) -> Vec<&str> {
+    let mut accepts = false;
+    let mut names = Vec::new();
+    for line in master.lines().filter(|line| !line.starts_with('#')) {
+        if !line.starts_with(' ') {
+            accepts = line.contains(" inet ") || line.contains(" pass ");
+        }
+        let options = line.split("-o").skip(1).filter(|_| accepts);
+        let options = options.filter_map(|option| option.split_once('='));
+        names.extend(options.map(|(name, _)| name.trim_matches([' ', '{'])));
+    }
+    names
+}
+
 #[test]
 fn nothing_is_passed_over_and_nobody_gets_rights_that_they_did_not_have() {
     for it in INSTALLATIONS {
@@ -219,6 +274,11 @@ fn nothing_is_passed_over_and_nobody_gets_rights_that_they_did_not_have() {
         for parameter in parameters(it.main) {
             let is_it = |row: &String| row.split([' ', '=']).next() == Some(parameter);
             assert!(rows.iter().any(is_it), "{name}: {parameter}: {rows:#?}");
+        }
+        for option in options(it.master) {
+            let start = format!("-o {option}=");
+            let is_it = |row: &String| row.starts_with(&start);
+            assert!(rows.iter().any(is_it), "{name}: {option}: {rows:#?}");
         }
     }
 }
