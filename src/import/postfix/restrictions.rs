@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use super::settings::Settings;
 use crate::import::Found;
 
-pub(super) const RESTRICTIONS: [&str; 5] = [
+pub(super) const RESTRICTIONS: [&str; 7] = [
     "smtpd_client_restrictions",
     "smtpd_relay_restrictions",
     "smtpd_recipient_restrictions",
     "smtpd_sender_restrictions",
     "smtpd_helo_restrictions",
+    "smtpd_data_restrictions",
+    "smtpd_end_of_data_restrictions",
 ];
 /// The parameter that names the classes: lists that others can contain by their name.
 pub(super) const CLASSES: &str = "smtpd_restriction_classes";
@@ -112,6 +114,8 @@ fn own_check(list: &str) -> &'static str {
         "smtpd_client_restrictions" => "check_client_access",
         "smtpd_helo_restrictions" => "check_helo_access",
         "smtpd_sender_restrictions" => "check_sender_access",
+        // Postfix stops at the table with an error, which refuses the message.
+        "smtpd_data_restrictions" | "smtpd_end_of_data_restrictions" => "reject",
         // Also in smtpd_relay_restrictions.
         _ => "check_recipient_access",
     }
@@ -212,6 +216,16 @@ mod tests {
             ),
             (
                 "smtpd_recipient_restrictions = reject_non_fqdn_sender permit_mynetworks reject",
+                true,
+                false,
+            ),
+            (
+                "smtpd_data_restrictions = permit_sasl_authenticated, reject",
+                false,
+                true,
+            ),
+            (
+                "smtpd_end_of_data_restrictions = permit_mynetworks, hash:/a",
                 true,
                 false,
             ),
