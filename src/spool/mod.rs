@@ -48,7 +48,7 @@
 //!                       attempt    what was tried, and what came of it
 //!                       refusal    what was not accepted, and why
 //!                       clock      for how long the relay has run
-//!                       ordered    what an operator has ordered
+//!                       ordered    what an operator has ordered, and what the history has forgotten
 //!                       spool      which spool this is, and how far it is
 //!   content/ID          the bytes of a large message; ID.part while it comes in
 //!   orphans/ID          files that the database did not know at a start

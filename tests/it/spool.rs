@@ -201,8 +201,9 @@ async fn a_message_whose_file_is_gone_is_quarantined() {
 async fn finished_messages_are_purged_after_their_retention() {
     let folder = TempDir::new().unwrap();
     let (spool, _) = open(folder.path());
+    let mut ended = Vec::new();
     for next in [Next::Delivered, Next::Failed] {
-        accept(&spool, b"content\r\n").await;
+        ended.push(accept(&spool, b"content\r\n").await);
         for entry in claim(&spool).await {
             spool.settle(&entry, report(next)).await.unwrap();
         }
@@ -211,6 +212,7 @@ async fn finished_messages_are_purged_after_their_retention() {
     let future = RunningTime::from_millis(i64::MAX);
     let past = RunningTime::START;
     assert!(spool.purge(past, past).await.unwrap().is_empty());
+    assert_eq!(spool.newest_forgotten().await.unwrap(), None);
 
     let forgotten = spool.purge(future, future).await.unwrap();
 
@@ -218,6 +220,8 @@ async fn finished_messages_are_purged_after_their_retention() {
     let totals = spool.totals().await.unwrap();
     assert_eq!((totals.waiting, totals.delivered, totals.failed), (1, 0, 0));
     assert_eq!(claim(&spool).await[0].id, waiting);
+    let newest = spool.newest_forgotten().await.unwrap();
+    assert_eq!(newest, ended.into_iter().max());
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@
 //! refused goes to `bad/`, with the reason beside it, and into the history; what cannot be decided
 //! now stays where it is. No file is lost, and none is accepted twice: before its message is handed
 //! to the spool, the file gets the name of the entry to be, in `.taking/`, and after a crash the
-//! spool knows that entry or not ([`recover`]). A file that a crash left there more than [`DOUBTFUL`]
-//! or `[history] keep` ago, and that the spool does not know, may have been sent and forgotten: it
-//! goes to `bad/`. What
+//! spool knows that entry or not ([`recover`]). A file that a crash left there, that the spool does not
+//! know, and that is older than [`DOUBTFUL`], `[history] keep` or a message that the history has
+//! forgotten, may have been sent and forgotten too: it goes to `bad/`. What
 //! holds where others may write in the folder: `folder.rs`. A file that has to wait does not keep the
 //! others waiting, unless the relay itself has no room, or the limit of messages is reached.
 
@@ -55,8 +55,8 @@ use crate::telemetry::refusals::Whose;
 const LOOK: Duration = Duration::from_secs(2);
 /// Messages of one folder between two looks.
 const MOST_MESSAGES: usize = 200;
-/// The history has every message of this time, unless it had to make room or `[history] keep` is
-/// shorter, which counts then.
+/// The history has every message of this time, unless `[history] keep` is shorter, which counts
+/// then, or it had to make room, which the spool remembers.
 const DOUBTFUL: Duration = Duration::from_hours(24);
 /// What the client of a file is called.
 const HELLO: &str = "pickup";
@@ -158,8 +158,9 @@ async fn ready(
 }
 
 /// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
-/// whether it has them. While it cannot answer, they stay there. What it had before `forgotten` it
-/// may not know any more. `tell` hears of refused ones.
+/// whether it has them. While it cannot answer, they stay there. What it had before `forgotten`, or
+/// before the newest message that it has forgotten, it may not know any more. `tell` hears of refused
+/// ones.
 async fn recover(
     place: &Arc<Place>,
     spool: &Spool,
@@ -167,16 +168,20 @@ async fn recover(
     tell: impl Fn(&Path, &str),
 ) -> io::Result<()> {
     let left = in_folder(place, Place::left).await?;
-    if !left.is_empty() {
-        // What the spool has is durable only if it can still write: then so is what was before.
-        spool.probe().await.map_err(io::Error::other)?;
+    if left.is_empty() {
+        return Ok(());
     }
+    // What the spool has is durable only if it can still write: then so is what was before.
+    spool.probe().await.map_err(io::Error::other)?;
     for claim in left {
         let entry = spool.show(claim.id).await;
         let is_known = entry.map_err(io::Error::other)?.is_some();
+        // Asked after the entry: it may be forgotten at any moment.
+        let newest = spool.newest_forgotten().await.map_err(io::Error::other)?;
+        let is_newer = newest.is_none_or(|it| claim.id > it);
         if is_known {
             in_folder(place, move |it| it.end(&claim)).await?;
-        } else if claim.id.time() > forgotten {
+        } else if is_newer && claim.id.time() > forgotten {
             in_folder(place, move |it| it.give_back(&claim)).await?;
         } else {
             let reason = format!(

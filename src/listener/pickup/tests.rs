@@ -104,6 +104,28 @@ async fn a_file_that_was_half_taken_so_long_ago_that_nobody_knows_is_not_sent() 
     assert!(reason.contains(&id.to_string()), "{reason}");
 }
 
+#[tokio::test]
+async fn a_half_taken_file_is_not_sent_if_newer_messages_had_to_make_room() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, place) = pickup(home.path());
+    let forgotten = Clock::System.now() - DOUBTFUL;
+    let spool = spool(home.path());
+    let at = |seconds| SpoolId::first_of(Clock::System.now() - Duration::from_secs(seconds));
+    for (id, name) in [(at(120), "older"), (at(10), "newer")] {
+        fs::write(folder.join(format!(".taking/{id}.{name}.eml")), "").unwrap();
+    }
+    // As if a full disk had removed it.
+    let database = rusqlite::Connection::open(home.path().join("data/spool.db")).unwrap();
+    let note = "INSERT INTO ordered (key, text) VALUES ('forgotten', ?1)";
+    database.execute(note, [at(60).to_string()]).unwrap();
+
+    let tell = |_: &Path, _: &str| {};
+    recover(&place, &spool, forgotten, tell).await.unwrap();
+
+    assert!(folder.join("bad/older.eml").exists() && folder.join("newer.eml").exists());
+    assert!(listed(&folder.join(".taking")).is_empty());
+}
+
 #[test]
 fn nothing_outside_is_touched_while_others_swap_the_subfolders_for_links() {
     let home = tempfile::tempdir().unwrap();

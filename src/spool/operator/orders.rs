@@ -4,9 +4,11 @@
 //! table `ordered`: `key` is `order ID RUNNING` with the running time in milliseconds, so
 //! that the orders of a message are together and in order; `text` is what was ordered, and
 //! who did if a name is known. Only the last [`MOST`] orders of a message are kept, and they
-//! go with the message.
+//! go with the message. What remains is one row for all: the `text` of `forgotten` is the ID of the
+//! newest message that was removed from the history.
 
 use rusqlite::Connection;
+use rusqlite::OptionalExtension;
 use rusqlite::params;
 use serde::Deserialize;
 use serde::Serialize;
@@ -14,6 +16,7 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
+use crate::spool::columns;
 use crate::spool::damage;
 
 /// Orders that are kept of one message.
@@ -90,18 +93,32 @@ pub(in crate::spool) fn note(
     Ok(())
 }
 
-/// Forgets the orders of a message that is removed from the history. What is damaged stays,
-/// and does not keep the message.
+/// Forgets the orders of a message that is removed from the history, and notes that the history
+/// no longer has it. What is damaged stays, and does not keep the message.
 pub(in crate::spool) fn forget(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    let forgotten = db
-        .prepare_cached(
+    let forget = || -> rusqlite::Result<usize> {
+        db.prepare_cached(
             "DELETE FROM ordered WHERE key BETWEEN 'order ' || ?1 || ' ' AND 'order ' || ?1 || '~'",
         )?
-        .execute([id]);
-    match forgotten {
+        .execute([id])?;
+        db.prepare_cached(
+            "INSERT INTO ordered (key, text) VALUES ('forgotten', ?1)
+             ON CONFLICT (key) DO UPDATE SET text = excluded.text
+             WHERE excluded.text > ordered.text",
+        )?
+        .execute([id])
+    };
+    match forget() {
         Err(error) if !damage::is_damage(&error) => Err(error),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// The newest message that was removed from the history.
+pub(in crate::spool) fn newest_forgotten(db: &Connection) -> rusqlite::Result<Option<SpoolId>> {
+    db.prepare_cached("SELECT text FROM ordered WHERE key = 'forgotten'")?
+        .query_row([], |row| columns::id(row, 0))
+        .optional()
 }
 
 /// The orders about a message, the oldest first. What cannot be read is not shown.

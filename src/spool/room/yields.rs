@@ -56,6 +56,16 @@ impl Spool {
         self.shared.room.removed().await
     }
 
+    /// Returns the newest message that the history no longer has, because its time was over or
+    /// new mail needed the room. Every later message that the spool does not know never was in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn newest_forgotten(&self) -> Result<Option<SpoolId>, SpoolError> {
+        self.read(orders::newest_forgotten).await
+    }
+
     /// Reserves bytes, and makes room for them if there is none.
     pub(in crate::spool) async fn find_room(
         &self,

@@ -405,8 +405,12 @@ fn forget(
                 has_file: in_file && (state.is_open() || row.get(2)?),
             })
         });
-        gone.extend(row.optional()?);
+        // An operator may have sent it again meanwhile.
+        let Some(entry) = row.optional()? else {
+            continue;
+        };
         orders::forget(db, &id.to_string())?;
+        gone.push(entry);
     }
     Ok(gone)
 }
