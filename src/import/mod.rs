@@ -13,6 +13,7 @@ mod networks;
 pub mod postfix;
 pub mod report;
 pub mod smtp2graph;
+mod yaml;
 
 use std::io;
 use std::path::Path;

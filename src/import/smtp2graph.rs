@@ -3,7 +3,6 @@
 //! Passwords of users are hashed on the way, the app's secret goes into a file of its own. The
 //! messages that wait in its queue are taken over by the command (`cli/import/queue.rs`).
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -25,10 +24,9 @@ use super::networks::is_everybody;
 use super::networks::is_here;
 use super::networks::loopback;
 use super::networks::network;
+use super::yaml::Values;
+use super::yaml::flatten;
 use crate::credentials::PasswordHash;
-
-/// A setting: one value, or a list.
-type Values = BTreeMap<String, Vec<String>>;
 
 /// What is read, and what has been reported of it.
 struct Reading<'a> {
@@ -104,48 +102,6 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
     reading.proxy();
     reading.rest();
     Ok(reading.found)
-}
-
-/// Collects all settings, by their names with dots.
-fn flatten(yaml: &Yaml, name: &str, values: &mut Values) {
-    let below = |key: &str| match name {
-        "" => key.to_owned(),
-        name => format!("{name}.{key}"),
-    };
-    match yaml {
-        Yaml::Hash(hash) => {
-            for (key, value) in hash {
-                flatten(value, &below(&scalar(key).unwrap_or_default()), values);
-            }
-        }
-        Yaml::Array(items) if items.iter().any(|it| matches!(it, Yaml::Hash(_))) => {
-            for (at, item) in items.iter().enumerate() {
-                flatten(item, &below(&at.to_string()), values);
-            }
-        }
-        Yaml::Array(items) => {
-            let items = items.iter().filter_map(scalar);
-            values.insert(name.to_owned(), items.collect());
-        }
-        Yaml::String(_)
-        | Yaml::Real(_)
-        | Yaml::Integer(_)
-        | Yaml::Boolean(_)
-        | Yaml::Alias(_)
-        | Yaml::Null
-        | Yaml::BadValue => {
-            values.insert(name.to_owned(), scalar(yaml).into_iter().collect());
-        }
-    }
-}
-
-fn scalar(yaml: &Yaml) -> Option<String> {
-    match yaml {
-        Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
-        Yaml::Integer(number) => Some(number.to_string()),
-        Yaml::Boolean(value) => Some(value.to_string()),
-        Yaml::Array(_) | Yaml::Hash(_) | Yaml::Alias(_) | Yaml::Null | Yaml::BadValue => None,
-    }
 }
 
 impl Reading<'_> {
@@ -238,13 +194,8 @@ impl Reading<'_> {
 
     fn listener(&mut self) {
         let mut listener = Section::new("[[listener]]");
-        let port = self
-            .one("receive.port")
-            .and_then(|it| it.parse::<u16>().ok())
-            .unwrap_or(25);
-        let ip = self
-            .one("receive.listenAddress")
-            .and_then(|it| it.parse::<IpAddr>().ok());
+        let port = self.port();
+        let ip = self.address();
         let has_certificate = self.certificate();
         let is_secure = self.is_on("receive.secure");
         let requires = self.is_on("receive.requireAuth");
@@ -294,6 +245,32 @@ impl Reading<'_> {
             self.found.ask(format!("port {port}"), PORT_IS_SHARED);
         }
         self.size();
+    }
+
+    fn port(&mut self) -> u16 {
+        let name = "receive.port";
+        let text = self.one(name).unwrap_or_else(|| "25".to_owned());
+        text.parse().unwrap_or_else(|_| {
+            let words = format!("{text} is not a port: 25 is assumed");
+            self.found.ask(name, words);
+            25
+        })
+    }
+
+    /// The address that the file names. In place of a name it is this machine's own, so that the
+    /// relay does not listen where SMTP2Graph did not.
+    fn address(&mut self) -> Option<IpAddr> {
+        let name = "receive.listenAddress";
+        let text = self.one(name).filter(|it| !it.is_empty())?;
+        let ip = text.parse::<IpAddr>().ok();
+        if ip.is_none() && text != "localhost" {
+            let words = format!(
+                "{text} is not an address: write its address into address of [[listener]]. Until then \
+                 only this machine can connect"
+            );
+            self.found.ask(name, words);
+        }
+        Some(ip.unwrap_or_else(|| IpAddr::from([127, 0, 0, 1])))
     }
 
     fn insecure_passwords(&mut self, has_tls: bool, is_local: bool) {
@@ -387,12 +364,16 @@ impl Reading<'_> {
             let Some(name) = self.one(&of("username")) else {
                 return;
             };
-            let password = self.one(&of("password")).unwrap_or_default();
+            let password = self.one(&of("password")).filter(|it| !it.is_empty());
             let mut user = Section::new("[[user]]");
             user.set("name", &name);
-            match PasswordHash::of(&password) {
-                Ok(hash) => _ = user.set("password_hash", &hash.to_string()),
-                Err(_) => _ = user.missing("password_hash = \"...\""),
+            match password.map(|it| PasswordHash::of(&it)) {
+                Some(Ok(hash)) => _ = user.set("password_hash", &hash.to_string()),
+                Some(Err(_)) | None => {
+                    user.missing("password_hash = \"...\"");
+                    let words = "the user has no password: graph-relay hash-password makes a hash";
+                    self.found.ask(of("password"), words);
+                }
             }
             let senders = self.many(&of("allowedFrom"));
             match senders.is_empty() {

@@ -125,6 +125,28 @@ fn a_list_of_clients_that_is_missing_lets_only_this_machine_send() {
 }
 
 #[test]
+fn a_listener_on_a_name_and_a_user_without_a_password_let_nobody_else_in() {
+    let sample = Sample::of("smtp2graph");
+    sample.change("config.yml", "password: \"canary 2\"", "password: \"\"");
+    for (name, is_asked) in [("localhost", false), ("mail.contoso.com", true)] {
+        let text = sample.read("config.yml");
+        let line = text
+            .lines()
+            .find(|it| it.contains("listenAddress"))
+            .unwrap();
+        sample.change("config.yml", line, &format!("  listenAddress: {name}"));
+
+        let output = sample.import(&["smtp2graph", "config.yml"]);
+
+        let words = said(&output);
+        assert!(words.contains("address = \"127.0.0.1:2587\""), "{words}");
+        assert_eq!(words.contains("is not an address"), is_asked, "{words}");
+        assert!(words.contains("the user has no password"), "{words}");
+        assert_eq!(output.status.code(), Some(1), "{words}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_a_configuration_of_smtp2graph_is_refused() {
     let sample = Sample::of("smtp2graph");
     for (text, words) in [
