@@ -116,12 +116,20 @@ pub(super) async fn run(command: &Command) -> Exit {
                 None => Exit::Done,
             };
             match &options.queue {
-                Some(folder) => {
+                Some(folder) if exit == Exit::Done => {
                     let relays = relays(options).await;
                     match relays {
                         Ok(relays) => queue::take_over(folder, &relays).await,
                         Err(failure) => failure.tell(),
                     }
+                }
+                Some(folder) => {
+                    talk(&format!(
+                        "The messages in {} stay there: run this with --queue alone once the relay has \
+                         its configuration",
+                        folder.display()
+                    ));
+                    exit
                 }
                 None => exit,
             }

@@ -247,6 +247,25 @@ async fn waiting_messages_are_taken_over_once_with_their_blind_recipients_hidden
     assert_eq!(graph.arrivals().len(), 1);
 }
 
+#[test]
+fn messages_stay_in_the_queue_if_the_configuration_is_not_accepted() {
+    let sample = Sample::of("smtp2graph");
+    let folder = sample.path("queue");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("1.eml"), message("one", "a@example.org")).unwrap();
+    fs::write(sample.path("config.yml"), "x: 1\n").unwrap();
+
+    let output = sample.import(&["smtp2graph", "config.yml", "--queue", "queue"]);
+
+    assert_eq!(output.status.code(), Some(78), "{}", said(&output));
+    let words = said(&output);
+    assert!(
+        words.contains("The messages in queue stay there"),
+        "{words}"
+    );
+    assert_eq!(names(&folder), ["1.eml"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_relay_every_message_keeps_its_place_and_a_doubtful_one_is_named() {
     let graph = stand_in().await;
