@@ -27,9 +27,25 @@ use crate::mail::Address;
 /// The settings of one server, with those of the service that it does not have itself.
 type Server = BTreeMap<String, String>;
 
+/// What to do about clients that use TLS.
+const TLS: &str = "if clients use TLS, set tls of [[listener]] and a certificate in [tls]: it is in Windows' \
+                   store, export it as PEM";
+/// Settings that somebody has to decide about, in the same form as [`REASONS`].
+const DECISIONS: [(&str, &str); 4] = [
+    ("Access*", TLS),
+    ("SSL*", TLS),
+    (
+        "IPSecurity",
+        "write only machines that may connect into networks of [[listener]]",
+    ),
+    (
+        "MasqueradeDomain",
+        "write a [[sender]] with match = \"@old\" and from = \"@new\"",
+    ),
+];
 /// Settings without a counterpart, each with the reason; a name ends with `*` where it is the
 /// beginning of several.
-const REASONS: [(&str, &str); 18] = [
+const REASONS: [(&str, &str); 14] = [
     (
         "Auth*",
         "write a [[user]] for each name that clients authenticate with; the relay knows no Windows accounts",
@@ -44,11 +60,6 @@ const REASONS: [(&str, &str); 18] = [
     ("QueueDirectory", "the relay keeps messages in data_dir"),
     ("Route*", "everything goes to Exchange"),
     ("Always*", "the connection to Graph always has TLS"),
-    (
-        "Access*",
-        "tls of [[listener]], with a certificate in [tls]",
-    ),
-    ("SSL*", "tls of [[listener]], with a certificate in [tls]"),
     ("Smtp*", "retry, warn_after and expire_after of [delivery]"),
     (
         "Log*",
@@ -57,14 +68,6 @@ const REASONS: [(&str, &str); 18] = [
     (
         "EnableReverseDnsLookup",
         "the relay asks no name server about clients",
-    ),
-    (
-        "IPSecurity",
-        "write the machines that may connect into networks of [[listener]]",
-    ),
-    (
-        "MasqueradeDomain",
-        "write a [[sender]] with match = \"@old\" and from = \"@new\"",
     ),
     ("Server*", "it is about IIS's own management"),
     ("Admin*", "it is about IIS's own management"),
@@ -183,13 +186,17 @@ impl Reading<'_> {
             if self.reported.contains(name.as_str()) || value.is_empty() {
                 continue;
             }
-            let mut reasons = REASONS.iter();
+            let (mut reasons, mut decisions) = (REASONS.iter(), DECISIONS.iter());
             let fits = |pattern: &str| match pattern.strip_suffix('*') {
                 Some(start) => name.starts_with(start),
                 None => name == pattern,
             };
-            let reason = reasons.find(|(pattern, _)| fits(pattern));
             let setting = self.shown(name);
+            if let Some((_, words)) = decisions.find(|(pattern, _)| fits(pattern)) {
+                self.found.ask(setting, *words);
+                continue;
+            }
+            let reason = reasons.find(|(pattern, _)| fits(pattern));
             self.found
                 .lack(setting, reason.map_or("", |(_, words)| words));
         }

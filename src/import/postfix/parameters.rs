@@ -43,6 +43,18 @@ const DECISIONS: &[(&str, &str)] = &[
         "the relay asks clients for no certificates: machines of networks and users with a password can \
          send without one. Take the machines out of networks that must not",
     ),
+    (
+        "smtpd_sender_login_maps",
+        "senders of [[user]] says which addresses a user may send as",
+    ),
+    (
+        "masquerade_domains",
+        "write a [[sender]] for each domain that is to be replaced",
+    ),
+    (
+        "luser_relay",
+        "write \"*@domain\" = \"address\" into [aliases] for a domain that cannot receive mail",
+    ),
     ("*canonical_maps", MAPS),
     ("virtual_alias_maps", MAPS),
     ("smtp_generic_maps", MAPS),
@@ -76,10 +88,6 @@ const REASONS: &[(&str, &str)] = &[
     (
         "broken_sasl_auth_clients",
         "the relay writes AUTH in the form that all clients understand",
-    ),
-    (
-        "smtpd_sender_login_maps",
-        "senders of [[user]] says which addresses a user may send as",
     ),
     ("smtpd_tls_*ccert*", NO_CERTIFICATES),
     ("relay_clientcerts", NO_CERTIFICATES),
@@ -164,10 +172,6 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("virtual_*", MAILBOXES),
     ("local_*", MAILBOXES),
-    (
-        "luser_relay",
-        "write \"*@domain\" = \"address\" into [aliases] for a domain that cannot receive mail",
-    ),
     ("mailbox_*", MAILBOXES),
     ("home_mailbox", MAILBOXES),
     ("mail_spool_directory", MAILBOXES),

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::Sample;
 use super::all_settings;
+use super::settings;
 use super::source;
 use crate::common::said;
 
@@ -54,6 +55,22 @@ fn every_setting_of_the_server_and_its_service_is_in_the_report() {
     assert!(names.len() > 20, "{names:?}");
     for name in names.into_iter().chain(["UnknownSetting"]) {
         let is_it = |row: &String| row.starts_with(&format!("/LM/SmtpSvc/1: {name}="));
+        assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
+    }
+}
+
+#[test]
+fn settings_about_who_may_connect_and_how_have_to_be_decided() {
+    let sample = Sample::of("iis");
+    let more = r#"SmartHostType="2" IPSecurity="1" AccessFlags="1" MasqueradeDomain="a.example""#;
+    sample.change("MetaBase.xml", "SmartHostType=\"2\"", more);
+
+    let output = sample.import(&["iis", "MetaBase.xml"]);
+
+    let rows = settings(&output, "To be decided or completed");
+    for name in ["IPSecurity", "AccessFlags", "MasqueradeDomain"] {
+        let start = format!("/LM/SmtpSvc/1: {name}=");
+        let is_it = |row: &String| row.starts_with(&start);
         assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
     }
 }
