@@ -408,9 +408,13 @@ impl Reading<'_> {
             self.take(&format!("httpProxy.{name}"), "proxy of [http]");
         }
         if self.one("httpProxy.username").is_some() {
-            self.found.ask("httpProxy.username", "if the proxy needs a password, write it as proxy = \"http://${NAME}@host:port\" and keep it in the environment");
-            self.reported
-                .extend(["httpProxy.username", "httpProxy.password"].map(str::to_owned));
+            let setting = self.shown("httpProxy.username");
+            self.found.ask(setting, "if the proxy needs a password, write it as proxy = \"http://${NAME}@host:port\" and keep it in the environment");
+            self.reported.insert("httpProxy.username".to_owned());
+            self.change(
+                "httpProxy.password",
+                "it is not taken over: keep it in the environment",
+            );
         }
     }
 
@@ -419,6 +423,10 @@ impl Reading<'_> {
         let names: Vec<String> = self.values.keys().cloned().collect();
         for name in names {
             if !self.reported.contains(&name) {
+                if self.many(&name).is_empty() {
+                    self.take(&name, "it is empty: the relay keeps its default");
+                    continue;
+                }
                 let mut reasons = REASONS.iter();
                 let reason = reasons.find(|(start, _)| name.starts_with(start));
                 let setting = self.shown(&name);

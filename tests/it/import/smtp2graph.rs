@@ -64,10 +64,13 @@ fn secrets_of_smtp2graph_are_not_shown_and_only_their_owner_can_read_the_file() 
 #[test]
 fn every_setting_of_config_yml_is_in_the_report() {
     let sample = Sample::of("smtp2graph");
+    sample.change("config.yml", "surprise: 1", "surprise: 1\nempty: []");
 
     let output = sample.import(&["smtp2graph", "config.yml"]);
 
     let rows = all_settings(&output);
+    let empty = "it is empty: the relay keeps its default";
+    assert!(said(&output).contains(empty), "{}", said(&output));
     for name in [
         "mode",
         "send.appReg.tenant",
@@ -95,6 +98,8 @@ fn every_setting_of_config_yml_is_in_the_report() {
         "receive.rateLimit.limit",
         "receive.authLimit.duration",
         "httpProxy.host",
+        "httpProxy.username",
+        "httpProxy.password",
         "surprise",
     ] {
         assert!(
