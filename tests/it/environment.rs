@@ -148,6 +148,29 @@ async fn a_relay_without_relay_toml_takes_everything_from_the_environment() {
 }
 
 #[test]
+fn the_files_for_compose_configure_a_relay() {
+    let home = Home::empty();
+    let secret = home.path("secret");
+    write_private(&secret, "a-secret");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/packages/compose");
+    for name in ["compose.yaml", "site.yaml"] {
+        let text = fs::read_to_string(Path::new(folder).join(name)).unwrap();
+        let text = text.replace("/run/secrets/client-secret", secret.to_str().unwrap());
+        let lines = text.lines().filter_map(|line| line.split_once(": "));
+        let pairs = lines.map(|(key, value)| (key.trim(), value.trim_matches('"')));
+        let pairs = pairs.filter(|(key, _)| key.starts_with("GRAPH_RELAY__"));
+        let variables: Vec<_> = pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        assert_eq!(variables.len(), 6, "{name}");
+
+        let output = without_file(&["check"], &variables).output().unwrap();
+
+        assert!(output.status.success(), "{name}: {output:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_named_must_exist_even_if_variables_are_set() {
     let home = Home::empty();
 
