@@ -20,8 +20,8 @@
 //!   `layout.html`, a `layout::Tab`, and a line in `router`. Its handler takes
 //!   `visitor::Visitor` and begins with `Page::layout`.
 //! - A remedy, or anything else that may name a command: `{{ layout.remedy(text) }}` shows the
-//!   page's own link or button in its place (`remedy.rs`); `remedy_alone` where no label such
-//!   as "What to do:" stands before it.
+//!   page's own link or button in its place (`remedy.rs`). A label such as "What to do:" stands
+//!   before it.
 //! - A sentence of the relay: `{{ crate::page::sentence(text) }}`, for the moments in it
 //!   (`moments.rs`).
 //! - A text: a field in `texts/mod.rs`, which does not compile until each language has it.

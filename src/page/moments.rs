@@ -1,6 +1,6 @@
 //! Moments as people read them. What the relay says in sentences has them as RFC 3339 writes them,
-//! because log, JSON and terminal have the same sentences; so every sentence of the relay that a
-//! page shows passes [`sentence`].
+//! because log, JSON and terminal have the same sentences; so what a page shows of a sentence that
+//! can have a moment passes [`sentence`].
 
 use std::fmt::Display;
 

@@ -12,7 +12,6 @@ use askama::filters::HtmlSafe;
 use super::layout::Layout;
 use super::sentence;
 use super::visitor::Role;
-use crate::admin::capital;
 use crate::mail::Address;
 use crate::mail::SpoolId;
 
@@ -101,18 +100,6 @@ impl Layout {
             pieces,
             language: self.language.tag(),
         }
-    }
-
-    /// The same where no label stands before it: it begins with a capital letter.
-    pub(super) fn remedy_alone<'a>(&'a self, text: &'a str) -> Remedy<'a> {
-        let mut remedy = self.remedy(text);
-        let is_command = BEGINNINGS.iter().any(|it| text.starts_with(it));
-        if let Some(Piece::Words(words)) = remedy.pieces.first_mut()
-            && !is_command
-        {
-            *words = capital(words);
-        }
-        remedy
     }
 
     /// What the visitor has in the place of a command.
@@ -250,28 +237,6 @@ mod tests {
         let other = "sudo apparmor_parser --replace";
         assert!(shown.contains(other), "{shown}");
         assert_eq!(without_sudo("pseudo "), "pseudo ");
-    }
-
-    #[test]
-    fn a_remedy_without_a_label_begins_with_a_capital_letter_unless_it_begins_with_a_command() {
-        let layout = layout();
-        for (text, begins) in [
-            (
-                "to follow it further: the message",
-                "To follow it further: ",
-            ),
-            ("nothing, the relay tries again", "Nothing, the relay "),
-            (
-                "to send it again, until 2026-12-08T12:16:05Z: graph-relay",
-                "To send it again, until 2026-12-08 12:16:05 UTC: ",
-            ),
-            ("relay.toml lacks a mailbox", "relay.toml lacks "),
-            ("systemctl daemon-reload", "systemctl "),
-            ("graph-relay doctor", "<a href=\"/doctor\""),
-        ] {
-            let shown = layout.remedy_alone(text).render().unwrap();
-            assert!(shown.starts_with(begins), "{shown}");
-        }
     }
 
     #[test]
