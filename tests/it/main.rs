@@ -22,6 +22,7 @@ mod dialogs;
 mod doctor;
 mod environment;
 mod faults;
+mod forgotten;
 mod formats;
 mod full_disk;
 mod history;

@@ -12,9 +12,12 @@
 //! to the spool, the file gets the name of the entry to be, in `.taking/`, and after a crash the
 //! spool knows that entry or not ([`recover`]). A file that a crash left there, that the spool does not
 //! know, and that is older than [`DOUBTFUL`], `[history] keep` or a message that the history has
-//! forgotten, may have been sent and forgotten too: it goes to `bad/`. What
-//! holds where others may write in the folder: `folder.rs`. A file that has to wait does not keep the
-//! others waiting, unless the relay itself has no room, or the limit of messages is reached.
+//! forgotten, may have been sent and forgotten too: it goes to `bad/`. So does a file from before a
+//! salvage, or before a restore that holds what waits, and one that is found while the note of what
+//! was forgotten is damaged.
+//!
+//! What holds where others may write in the folder: `folder.rs`. A file that has to wait does not
+//! keep the others waiting, unless the relay itself has no room, or the limit of messages is reached.
 
 mod fate;
 mod folder;
@@ -159,8 +162,8 @@ async fn ready(
 
 /// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
 /// whether it has them. While it cannot answer, they stay there. What it had before `forgotten`, or
-/// before the newest message that it has forgotten, it may not know any more. `tell` hears of refused
-/// ones.
+/// before the newest message that it has forgotten, it may not know any more; nor what has a time
+/// that is yet to come, from a clock that was wrong. `tell` hears of refused ones.
 async fn recover(
     place: &Arc<Place>,
     spool: &Spool,
@@ -178,10 +181,12 @@ async fn recover(
         let is_known = entry.map_err(io::Error::other)?.is_some();
         // Asked after the entry: it may be forgotten at any moment.
         let newest = spool.newest_forgotten().await.map_err(io::Error::other)?;
-        let is_newer = newest.is_none_or(|it| claim.id > it);
+        let time = claim.id.time();
+        let is_certain =
+            time > forgotten && time <= spool.moment().at && newest.is_none_or(|it| claim.id > it);
         if is_known {
             in_folder(place, move |it| it.end(&claim)).await?;
-        } else if is_newer && claim.id.time() > forgotten {
+        } else if is_certain {
             in_folder(place, move |it| it.give_back(&claim)).await?;
         } else {
             let reason = format!(

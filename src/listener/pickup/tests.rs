@@ -126,6 +126,74 @@ async fn a_half_taken_file_is_not_sent_if_newer_messages_had_to_make_room() {
     assert!(listed(&folder.join(".taking")).is_empty());
 }
 
+#[tokio::test]
+async fn a_note_of_the_history_that_cannot_be_right_counts_for_files_until_now_alone() {
+    let later = Clock::System.now() + Duration::from_hours(24 * 365);
+    let future = SpoolId::first_of(later).to_string();
+    for note in [Some("not an ID".to_owned()), None, Some(future)] {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, place) = pickup(home.path());
+        let forgotten = Clock::System.now() - DOUBTFUL;
+        let spool = spool(home.path());
+        let taken = |id: SpoolId, name: &str| folder.join(format!(".taking/{id}.{name}.eml"));
+        let older = SpoolId::generate(Clock::System.now() - Duration::from_secs(60));
+        fs::write(taken(older, "older"), "").unwrap();
+        let database = rusqlite::Connection::open(home.path().join("data/spool.db")).unwrap();
+        let insert = "INSERT INTO ordered (key, text) VALUES ('forgotten', ?1)";
+        database.execute(insert, [&note]).unwrap();
+        let tell = |_: &Path, _: &str| {};
+
+        recover(&place, &spool, forgotten, tell).await.unwrap();
+        assert!(folder.join("bad/older.eml").exists(), "{note:?}");
+
+        fs::write(taken(id_now(), "newer"), "").unwrap();
+        recover(&place, &spool, forgotten, tell).await.unwrap();
+        assert!(folder.join("newer.eml").exists(), "{note:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_note_of_the_history_does_not_stop_the_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, place) = pickup(home.path());
+    let forgotten = Clock::System.now() - DOUBTFUL;
+    let closed = spool(home.path());
+    closed.close().await;
+    drop(closed);
+    let path = home.path().join("data/spool.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'ordered'";
+    let page: u32 = database.query_row(root, [], |row| row.get(0)).unwrap();
+    drop(database);
+    let page = usize::try_from(page).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[(page - 1) * 4096..page * 4096].fill(0xFF);
+    fs::write(&path, bytes).unwrap();
+    fs::write(folder.join(format!(".taking/{}.1.eml", id_now())), "").unwrap();
+
+    let spool = spool(home.path());
+    let tell = |_: &Path, _: &str| {};
+    recover(&place, &spool, forgotten, tell).await.unwrap();
+
+    assert!(folder.join("bad/1.eml").exists());
+    assert!(listed(&folder.join(".taking")).is_empty());
+}
+
+#[tokio::test]
+async fn a_half_taken_file_from_a_time_that_is_yet_to_come_is_not_sent() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, place) = pickup(home.path());
+    let now = Clock::System.now();
+    let id = SpoolId::generate(now + Duration::from_hours(1));
+    fs::write(folder.join(format!(".taking/{id}.1.eml")), "").unwrap();
+
+    let spool = spool(home.path());
+    let tell = |_: &Path, _: &str| {};
+    recover(&place, &spool, now - DOUBTFUL, tell).await.unwrap();
+
+    assert!(folder.join("bad/1.eml").exists() && !folder.join("1.eml").exists());
+}
+
 #[test]
 fn nothing_outside_is_touched_while_others_swap_the_subfolders_for_links() {
     let home = tempfile::tempdir().unwrap();

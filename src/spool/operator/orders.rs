@@ -5,7 +5,8 @@
 //! that the orders of a message are together and in order; `text` is what was ordered, and
 //! who did if a name is known. Only the last [`MOST`] orders of a message are kept, and they
 //! go with the message. What remains is one row for all: the `text` of `forgotten` is the ID of the
-//! newest message that was removed from the history.
+//! newest message that was removed from the history. A salvage, and a restore that holds what
+//! waits, set it to their own time: nobody knows what the history had.
 
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
@@ -17,7 +18,6 @@ use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
 use crate::spool::columns;
-use crate::spool::damage;
 
 /// Orders that are kept of one message.
 const MOST: u32 = 20;
@@ -93,25 +93,63 @@ pub(in crate::spool) fn note(
     Ok(())
 }
 
-/// Forgets the orders of a message that is removed from the history, and notes that the history
-/// no longer has it. What is damaged stays, and does not keep the message.
+/// How much is written about a message that is removed from the history, when damage stops the
+/// whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::spool) enum Extent {
+    /// Its orders go, and the note says that it is gone.
+    Whole,
+    /// Its orders stay.
+    OnlyNote,
+    /// There is no note either: nobody can read it.
+    Nothing,
+}
+
+impl Extent {
+    /// From the whole on.
+    pub(in crate::spool) const ALL: [Self; 3] = [Self::Whole, Self::OnlyNote, Self::Nothing];
+}
+
+/// Notes that the history no longer has a message that is removed from it, and forgets its
+/// orders. After damage nothing else can be written in this transaction, so its error is returned.
 pub(in crate::spool) fn forget(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    let forget = || -> rusqlite::Result<usize> {
+    forget_as_far(db, id, Extent::Whole)
+}
+
+/// The same to this extent.
+pub(in crate::spool) fn forget_as_far(
+    db: &Connection,
+    id: &str,
+    extent: Extent,
+) -> rusqlite::Result<()> {
+    if extent == Extent::Nothing {
+        return Ok(());
+    }
+    note_forgotten(db, id)?;
+    if extent == Extent::Whole {
         db.prepare_cached(
             "DELETE FROM ordered WHERE key BETWEEN 'order ' || ?1 || ' ' AND 'order ' || ?1 || '~'",
         )?
         .execute([id])?;
-        db.prepare_cached(
-            "INSERT INTO ordered (key, text) VALUES ('forgotten', ?1)
-             ON CONFLICT (key) DO UPDATE SET text = excluded.text
-             WHERE excluded.text > ordered.text",
-        )?
-        .execute([id])
-    };
-    match forget() {
-        Err(error) if !damage::is_damage(&error) => Err(error),
-        Ok(_) | Err(_) => Ok(()),
     }
+    Ok(())
+}
+
+/// Notes that the history may no longer have messages up to this one.
+pub(in crate::spool) fn note_forgotten(db: &Connection, id: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO ordered (key, text) VALUES ('forgotten', ?1)
+         ON CONFLICT (key) DO UPDATE SET text = excluded.text WHERE excluded.text > ordered.text",
+    )?
+    .execute([id])?;
+    Ok(())
+}
+
+/// Replaces a note that cannot be right.
+pub(in crate::spool) fn replace_forgotten(db: &Connection, id: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO ordered (key, text) VALUES ('forgotten', ?1)")?
+        .execute([id])?;
+    Ok(())
 }
 
 /// The newest message that was removed from the history.
@@ -156,5 +194,49 @@ fn view(at: Timestamp, uid: u32, text: &str) -> OrderView {
         uid,
         by,
         copy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::RunningTime;
+    use crate::spool::schema;
+
+    fn id(millis: i64) -> SpoolId {
+        SpoolId::first_of(Timestamp::from_millis(millis))
+    }
+
+    #[test]
+    fn the_newest_forgotten_message_never_goes_back() {
+        let folder = TempDir::new().unwrap();
+        let db = schema::create(&folder.path().join("spool.db")).unwrap();
+        assert_eq!(newest_forgotten(&db).unwrap(), None);
+
+        for (forgotten, newest) in [(2, 2), (1, 2), (3, 3)] {
+            forget(&db, &id(forgotten).to_string()).unwrap();
+            assert_eq!(newest_forgotten(&db).unwrap(), Some(id(newest)));
+        }
+    }
+
+    #[test]
+    fn a_message_is_noted_as_forgotten_although_its_orders_have_to_stay() {
+        let folder = TempDir::new().unwrap();
+        let db = schema::create(&folder.path().join("spool.db")).unwrap();
+        let now = Moment {
+            at: Timestamp::from_millis(5),
+            running: RunningTime::START,
+        };
+        let message = id(2).to_string();
+        note(&db, &message, "hold", &GivenBy::from(0), now).unwrap();
+
+        forget_as_far(&db, &message, Extent::OnlyNote).unwrap();
+        assert_eq!(newest_forgotten(&db).unwrap(), Some(id(2)));
+        assert_eq!(of(&db, &message).len(), 1);
+
+        forget(&db, &message).unwrap();
+        assert!(of(&db, &message).is_empty());
     }
 }

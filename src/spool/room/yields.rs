@@ -19,6 +19,7 @@ use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::content;
 use crate::spool::operator::orders;
+use crate::spool::operator::orders::Extent;
 use crate::spool::refusals::store;
 
 /// How often something may yield for one message. In all this allows about ten thousand
@@ -59,11 +60,27 @@ impl Spool {
     /// Returns the newest message that the history no longer has, because its time was over or
     /// new mail needed the room. Every later message that the spool does not know never was in it.
     ///
+    /// A note that cannot be read says nothing. One that lies in the future is from a time when
+    /// the clock was wrong, and hides what was removed since. Anything up to now may be gone then,
+    /// and the note says so from now on.
+    ///
     /// # Errors
     ///
-    /// Those of the database.
+    /// Those of the database, except damage.
     pub async fn newest_forgotten(&self) -> Result<Option<SpoolId>, SpoolError> {
-        self.read(orders::newest_forgotten).await
+        let read = self.read(orders::newest_forgotten).await;
+        let now = self.moment().at;
+        match read {
+            Ok(Some(newest)) if newest.time() > now => {}
+            Err(error) if error.is_of_one_entry() => {}
+            read => return read,
+        }
+        let until = SpoolId::first_of(now);
+        let replace = move |db: &Connection| orders::replace_forgotten(db, &until.to_string());
+        match self.shared.writer.write(replace).await {
+            Err(error) if !error.is_damage() => Err(error),
+            Ok(()) | Err(_) => Ok(Some(until)),
+        }
     }
 
     /// Reserves bytes, and makes room for them if there is none.
@@ -151,10 +168,12 @@ impl Spool {
         true
     }
 
-    /// Removes this many bytes of history; returns how many were removed.
+    /// Removes this many bytes of history; returns how many were removed. Damage to what is on
+    /// record about it does not keep it.
     async fn forget(&self, bytes: u64) -> Result<u64, SpoolError> {
-        let forget = move |db: &Connection| forget(db, bytes);
-        yielded_or_damaged(self.shared.writer.write(forget).await)
+        let forget = move |db: &Connection, extent| forget(db, bytes, extent);
+        let forgotten = self.write_as_far_as_possible(&Extent::ALL, forget).await;
+        yielded_or_damaged(forgotten.map(|(freed, _)| freed))
     }
 
     /// Removes this many bytes of failed messages' content; returns how many were
@@ -182,7 +201,7 @@ fn yielded_or_damaged<T: Default>(yielded: Result<T, SpoolError>) -> Result<T, S
 }
 
 /// Removes entries without content, those that ended first, until enough bytes are free.
-fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
+fn forget(db: &Connection, bytes: u64, extent: Extent) -> rusqlite::Result<u64> {
     let mut freed = store::forget(db, bytes)?;
     if freed >= bytes {
         return Ok(freed);
@@ -208,7 +227,7 @@ fn forget(db: &Connection, bytes: u64) -> rusqlite::Result<u64> {
         if freed >= bytes {
             break;
         }
-        orders::forget(db, &id)?;
+        orders::forget_as_far(db, &id, extent)?;
         delete.execute([id])?;
         freed += cost.max(1);
     }
