@@ -23,6 +23,7 @@ use crate::common::send_many;
 use crate::common::stand_in;
 use crate::common::stored::all_arrive;
 use crate::common::stored::copy_folder;
+use crate::common::stored::newest_forgotten;
 use crate::common::stored::overwrite_page;
 use crate::common::stored::refused;
 use crate::common::stored::rename;
@@ -196,6 +197,8 @@ async fn a_restore_with_hold_sends_nothing_before_it_is_released() {
     let words = said(&restored);
     assert_eq!(restored.status.code(), Some(0), "{words}");
     assert!(words.contains("2 messages held"), "{words}");
+    // What was accepted since the backup is unknown.
+    assert!(newest_forgotten(&home) > ids[1]);
     graph.clear_faults();
     let relay = Relay::start(&home);
     let list = said(&run(&home, &["queue", "list"]));

@@ -19,6 +19,7 @@ use crate::common::stand_in;
 use crate::common::stored::all_arrive;
 use crate::common::stored::damage_leaf;
 use crate::common::stored::database;
+use crate::common::stored::newest_forgotten;
 use crate::common::stored::overwrite_page;
 use crate::common::stored::refused;
 use crate::common::stored::rename;
@@ -304,7 +305,7 @@ async fn salvage_of_an_older_database_holds_waiting_mail() {
     graph.clear_faults();
     let mut relay = Relay::start(&home);
     arrived(&graph, 2).await;
-    send_many(&relay, "after", 2);
+    let lost = send_many(&relay, "after", 2);
     arrived(&graph, 4).await;
     assert!(relay.stop().success());
     fs::write(database(&home), backup).unwrap();
@@ -317,6 +318,7 @@ async fn salvage_of_an_older_database_holds_waiting_mail() {
     assert!(words.contains("transactions are missing"), "{words}");
     assert!(words.contains("go out twice"), "{words}");
     assert_eq!(named(&words, "held"), old, "{words}");
+    assert!(newest_forgotten(&home) > lost[1]);
     let _relay = Relay::start(&home);
     let listed = said(&run(&home, &["queue", "list", "--filter", "state=held"]));
     assert!(old.iter().all(|id| listed.contains(id)), "{listed}");

@@ -39,10 +39,12 @@ use super::damage::mark;
 use super::damage::mark::Mark;
 use super::database::open_without_log;
 use super::lock;
+use super::operator::orders;
 use super::schema;
 use super::trouble::failed;
 use crate::clock::Timestamp;
 use crate::disk;
+use crate::mail::SpoolId;
 
 /// A backup, as `backup.json` describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -252,7 +254,8 @@ fn manifest(from: &Path) -> Result<Result<Backup, String>, SpoolError> {
 }
 
 /// So that an operator looks before anything is sent twice. An entry that was being sent
-/// waits again at the next start, so it is held too.
+/// waits again at the next start, so it is held too. The history lacks what was accepted since the
+/// backup, which files of a pickup folder must not bring in again.
 fn hold_what_waits(db: &Connection, now: Timestamp) -> Result<u64, SpoolError> {
     let waits = "state IN ('waiting', 'claimed')";
     let held = match schema::version(db)? {
@@ -268,7 +271,11 @@ fn hold_what_waits(db: &Connection, now: Timestamp) -> Result<u64, SpoolError> {
             [HELD],
         ),
     };
-    Ok(held? as u64)
+    let held = held? as u64;
+    // A backup of an earlier version may lack the table.
+    db.execute_batch(schema::ORDERED)?;
+    orders::note_forgotten(db, &SpoolId::first_of(now).to_string())?;
+    Ok(held)
 }
 
 /// Pages that are copied between two steps: 16 MB.

@@ -194,10 +194,8 @@ CREATE TABLE spool (
 ) STRICT;
 ";
 
-/// What attempts have spent recently, what clients named instead of the recipients, and
-/// what an operator has ordered. They do not change the format: a program that does not
-/// know these tables still maintains them. `ordered` has few words, because [`stored`]
-/// tables must fit into the first page: `key` is `pause MAILBOX` (`operator/pauses.rs`).
+/// What attempts have spent recently, and what clients named instead of the recipients. They
+/// do not change the format: a program that does not know these tables still maintains them.
 const ADDED: &str = "
 CREATE INDEX IF NOT EXISTS attempt_begun_running ON attempt (begun_running);
 CREATE TABLE IF NOT EXISTS asked (
@@ -207,8 +205,12 @@ CREATE TABLE IF NOT EXISTS asked (
     recipient TEXT NOT NULL,
     PRIMARY KEY (entry, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ordered(key PRIMARY KEY,at,running,uid,text)WITHOUT ROWID;
 ";
+
+/// What an operator has ordered; as with [`ADDED`]. It has few words, because [`stored`] tables
+/// must fit into the first page: `key` is `pause MAILBOX` (`operator/pauses.rs`).
+pub(super) const ORDERED: &str =
+    "CREATE TABLE IF NOT EXISTS ordered(key PRIMARY KEY,at,running,uid,text)WITHOUT ROWID;";
 
 /// Indexes for searching, see the module's doc. New columns come last, so these come
 /// after all others.
@@ -271,7 +273,9 @@ pub(super) fn open(
     if found == 0 {
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {} PRAGMA user_version = {FORMAT}; COMMIT;",
-            [TABLES, ADDED, SEARCH, REFUSED].map(stored).join(" ")
+            [TABLES, ADDED, ORDERED, SEARCH, REFUSED]
+                .map(stored)
+                .join(" ")
         ))?;
     } else if found < FORMAT {
         let kept = kept::keep(connection, path, found, free_space)?;
@@ -285,7 +289,7 @@ pub(super) fn open(
             kept,
         });
     }
-    connection.execute_batch(&[ADDED, SEARCH, REFUSED].map(stored).join(" "))?;
+    connection.execute_batch(&[ADDED, ORDERED, SEARCH, REFUSED].map(stored).join(" "))?;
     connection.execute(
         "INSERT INTO spool (id, commits, program)
          SELECT ?1, 0, ?2 WHERE NOT EXISTS (SELECT 1 FROM spool)",
@@ -373,7 +377,9 @@ pub(super) fn create(path: &Path) -> Result<Connection, SpoolError> {
     // References are checked when all rows are in; see [`open`] for the rest.
     connection.execute_batch(&format!(
         "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {} COMMIT;",
-        [TABLES, ADDED, SEARCH, REFUSED].map(stored).join(" ")
+        [TABLES, ADDED, ORDERED, SEARCH, REFUSED]
+            .map(stored)
+            .join(" ")
     ))?;
     Ok(connection)
 }

@@ -8,6 +8,7 @@ use rusqlite::params;
 
 use super::ADDED;
 use super::FORMAT;
+use super::ORDERED;
 use super::PROGRAM;
 use super::REFUSED;
 use super::SEARCH;
@@ -60,7 +61,7 @@ fn take(db: &Transaction<'_>, from: i64, now: Timestamp) -> rusqlite::Result<()>
     add_missing(db, &FROM_4)?;
     add_missing(db, &FROM_5)?;
     add_missing(db, &FROM_6)?;
-    db.execute_batch(&[ADDED, SEARCH, REFUSED].map(stored).join(" "))?;
+    db.execute_batch(&[ADDED, ORDERED, SEARCH, REFUSED].map(stored).join(" "))?;
     if from < 4 {
         db.execute_batch(&usage::compute())?;
     }

@@ -64,6 +64,13 @@ pub(crate) fn damage_leaf(home: &Home, name: &str, number: usize) {
     overwrite_page(&database(home), leaves[number] as usize, 0xFF);
 }
 
+/// The newest message that the history no longer has for certain, as the database notes it.
+pub(crate) fn newest_forgotten(home: &Home) -> String {
+    let db = Connection::open(database(home)).unwrap();
+    let note = "SELECT text FROM ordered WHERE key = 'forgotten'";
+    db.query_row(note, [], |row| row.get(0)).unwrap()
+}
+
 /// The error of a relay that does not start.
 pub(crate) fn refused(home: &Home) -> String {
     let output = Command::new("timeout")

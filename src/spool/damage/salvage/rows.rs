@@ -23,6 +23,7 @@ use crate::spool::SpoolError;
 use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
+use crate::spool::operator::orders;
 use crate::spool::operator::pauses;
 use crate::spool::room::yields::YIELDED;
 use crate::spool::state::State;
@@ -76,6 +77,9 @@ impl Rows<'_> {
             pauses::insert_lost(self.target, self.now)?;
             salvaged.are_pauses_lost = true;
         }
+        // Any message until now may be missing, and the note of what was removed too.
+        let until = SpoolId::first_of(self.now).to_string();
+        orders::note_forgotten(self.target, &until)?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }
