@@ -23,6 +23,14 @@ pub(super) fn loopback() -> Vec<IpNet> {
         .collect()
 }
 
+/// Every machine, for listeners where a password is required.
+pub(super) fn everywhere() -> Vec<IpNet> {
+    ["0.0.0.0/0", "::/0"]
+        .iter()
+        .filter_map(|it| it.parse().ok())
+        .collect()
+}
+
 /// Whether all of a list is this machine.
 pub(super) fn is_here(networks: &[IpNet]) -> bool {
     networks

@@ -20,6 +20,7 @@ use super::PORT_IS_SHARED;
 use super::content;
 use super::draft::SecretFile;
 use super::draft::Section;
+use super::networks::everywhere;
 use super::networks::is_everybody;
 use super::networks::is_here;
 use super::networks::loopback;
@@ -199,7 +200,8 @@ impl Reading<'_> {
         let has_certificate = self.certificate();
         let is_secure = self.is_on("receive.secure");
         let requires = self.is_on("receive.requireAuth");
-        let has_users = self.values.contains_key("receive.users.0.username");
+        let user = |at: usize| self.one(&format!("receive.users.{at}.username"));
+        let has_users = self.users_at().into_iter().any(|at| user(at).is_some());
         let is_guarded = requires && (has_certificate || is_secure);
         let networks = self.networks(is_guarded);
         let ip = match ip {
@@ -251,8 +253,7 @@ impl Reading<'_> {
         let name = "receive.port";
         let text = self.one(name).unwrap_or_else(|| "25".to_owned());
         text.parse().unwrap_or_else(|_| {
-            let words = format!("{text} is not a port: 25 is assumed");
-            self.found.ask(name, words);
+            self.ask(name, &format!("{text} is not a port: 25 is assumed"));
             25
         })
     }
@@ -261,14 +262,14 @@ impl Reading<'_> {
     /// relay does not listen where SMTP2Graph did not.
     fn address(&mut self) -> Option<IpAddr> {
         let name = "receive.listenAddress";
-        let text = self.one(name).filter(|it| !it.is_empty())?;
+        let text = self.one(name)?;
         let ip = text.parse::<IpAddr>().ok();
         if ip.is_none() && text != "localhost" {
             let words = format!(
                 "{text} is not an address: write its address into address of [[listener]]. Until then \
                  only this machine can connect"
             );
-            self.found.ask(name, words);
+            self.ask(name, &words);
         }
         Some(ip.unwrap_or_else(|| IpAddr::from([127, 0, 0, 1])))
     }
@@ -276,11 +277,10 @@ impl Reading<'_> {
     fn insecure_passwords(&mut self, has_tls: bool, is_local: bool) {
         let name = "receive.allowInsecureAuth";
         match (self.is_on(name), has_tls && !is_local) {
-            (true, true) => self.found.ask(name, "a listener with TLS accepts passwords without TLS from this machine only. Clients that cannot use TLS need a [[listener]] of their own, with tls = \"off\""),
+            (true, true) => self.ask(name, "a listener with TLS accepts passwords without TLS from this machine only. Clients that cannot use TLS need a [[listener]] of their own, with tls = \"off\""),
             (true, false) => self.take(name, "a listener without TLS accepts passwords as they come"),
             (false, _) => self.take(name, "a listener with TLS accepts passwords only over TLS"),
         }
-        self.reported.insert(name.to_owned());
     }
 
     /// Writes `[tls]`; whether there is a certificate.
@@ -307,30 +307,35 @@ impl Reading<'_> {
 
     fn networks(&mut self, is_guarded: bool) -> Vec<IpNet> {
         let name = "receive.ipWhitelist";
+        let items = self.many(name);
         let mut networks = Vec::new();
-        for item in self.many(name) {
-            match network(&item) {
+        for item in &items {
+            match network(item) {
                 Some(network) if is_guarded || !is_everybody(&network) => networks.push(network),
                 _ => self.found.ask(
                     name,
                     format!(
-                        "{item}: name the networks that may send; the relay lets nobody else in"
+                        "{item:?}: name the networks that may send; the relay lets nobody else in"
                     ),
                 ),
             }
         }
-        self.take(name, "networks of [[listener]]");
         if !networks.is_empty() {
+            self.take(name, "networks of [[listener]]");
             return networks;
         }
+        let is_below = |it: &String| it.strip_prefix(name).is_some_and(|it| it.starts_with('.'));
+        if !items.is_empty() || self.values.keys().any(is_below) {
+            let words = "this program can read nothing of the list: until you name the machines in \
+                         networks of [[listener]], only this machine can send";
+            self.ask(name, words);
+            return loopback();
+        }
         if is_guarded {
-            return ["0.0.0.0/0", "::/0"]
-                .iter()
-                .filter_map(|it| it.parse().ok())
-                .collect();
+            return everywhere();
         }
         self.found.ask(
-            "receive.ipWhitelist",
+            name,
             "SMTP2Graph let everybody send who reaches it. The relay never does: until you name the \
              machines in networks of [[listener]], only this machine can send",
         );
@@ -359,12 +364,17 @@ impl Reading<'_> {
     }
 
     fn users(&mut self) {
-        for at in 0.. {
+        for at in self.users_at() {
             let of = |key: &str| format!("receive.users.{at}.{key}");
             let Some(name) = self.one(&of("username")) else {
-                return;
+                let words = "the user has no name: add a [[user]] with a name if somebody needs it";
+                self.ask(&of("username"), words);
+                for key in ["password", "allowedFrom"] {
+                    self.change(&of(key), "it is not taken over: the user has no name");
+                }
+                continue;
             };
-            let password = self.one(&of("password")).filter(|it| !it.is_empty());
+            let password = self.one(&of("password"));
             let mut user = Section::new("[[user]]");
             user.set("name", &name);
             match password.map(|it| PasswordHash::of(&it)) {
@@ -372,7 +382,7 @@ impl Reading<'_> {
                 Some(Err(_)) | None => {
                     user.missing("password_hash = \"...\"");
                     let words = "the user has no password: graph-relay hash-password makes a hash";
-                    self.found.ask(of("password"), words);
+                    self.ask(&of("password"), words);
                 }
             }
             let senders = self.many(&of("allowedFrom"));
@@ -390,17 +400,22 @@ impl Reading<'_> {
         }
     }
 
+    /// The places of the users in their list.
+    fn users_at(&self) -> BTreeSet<usize> {
+        let names = self.values.keys();
+        let places = names.filter_map(|it| it.strip_prefix("receive.users."));
+        let places = places.filter_map(|it| it.split('.').next()?.parse().ok());
+        places.collect()
+    }
+
     fn proxy(&mut self) {
         let Some(host) = self.one("httpProxy.host") else {
             return;
         };
-        let scheme = self
-            .one("httpProxy.protocol")
-            .unwrap_or_else(|| "http".to_owned());
-        let port = self
-            .one("httpProxy.port")
-            .map(|port| format!(":{port}"))
-            .unwrap_or_default();
+        let scheme = self.one("httpProxy.protocol");
+        let scheme = scheme.unwrap_or_else(|| "http".to_owned());
+        let port = self.one("httpProxy.port").map(|it| format!(":{it}"));
+        let port = port.unwrap_or_default();
         self.found.draft.within("[http]", |http| {
             http.set("proxy", &format!("{scheme}://{host}{port}"));
         });
@@ -408,9 +423,7 @@ impl Reading<'_> {
             self.take(&format!("httpProxy.{name}"), "proxy of [http]");
         }
         if self.one("httpProxy.username").is_some() {
-            let setting = self.shown("httpProxy.username");
-            self.found.ask(setting, "if the proxy needs a password, write it as proxy = \"http://${NAME}@host:port\" and keep it in the environment");
-            self.reported.insert("httpProxy.username".to_owned());
+            self.ask("httpProxy.username", "if the proxy needs a password, write it as proxy = \"http://${NAME}@host:port\" and keep it in the environment");
             self.change(
                 "httpProxy.password",
                 "it is not taken over: keep it in the environment",
@@ -423,13 +436,14 @@ impl Reading<'_> {
         let names: Vec<String> = self.values.keys().cloned().collect();
         for name in names {
             if !self.reported.contains(&name) {
+                let setting = self.shown(&name);
                 if self.many(&name).is_empty() {
-                    self.take(&name, "it is empty: the relay keeps its default");
+                    let words = "it is empty: the relay keeps its default";
+                    self.found.take(setting, words);
                     continue;
                 }
                 let mut reasons = REASONS.iter();
                 let reason = reasons.find(|(start, _)| name.starts_with(start));
-                let setting = self.shown(&name);
                 self.found
                     .lack(setting, reason.map_or("", |(_, words)| words));
             }
@@ -454,24 +468,30 @@ impl Reading<'_> {
     }
 
     fn shown(&self, name: &str) -> String {
-        let is_secret = ["secret", "password"]
-            .iter()
-            .any(|it| name.to_lowercase().ends_with(it));
-        match is_secret {
+        let name_of = name.to_lowercase();
+        match ["secret", "pass"].iter().any(|it| name_of.contains(it)) {
             true => format!("{name}: (not shown)"),
             false => format!("{name}: {}", self.many(name).join(", ")),
         }
     }
 
+    /// Asks about a setting, which then needs no other row.
+    fn ask(&mut self, name: &str, words: &str) {
+        let setting = self.one(name).map(|_| self.shown(name));
+        let setting = setting.unwrap_or_else(|| name.to_owned());
+        self.found.ask(setting, words);
+        self.reported.insert(name.to_owned());
+    }
+
     fn take(&mut self, name: &str, words: &str) {
-        if self.values.contains_key(name) && self.reported.insert(name.to_owned()) {
+        if self.one(name).is_some() && self.reported.insert(name.to_owned()) {
             let setting = self.shown(name);
             self.found.take(setting, words);
         }
     }
 
     fn change(&mut self, name: &str, words: &str) {
-        if self.values.contains_key(name) && self.reported.insert(name.to_owned()) {
+        if self.one(name).is_some() && self.reported.insert(name.to_owned()) {
             let setting = self.shown(name);
             self.found.change(setting, words);
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use yaml_rust2::Yaml;
 
-/// Settings by their names: each has one value, or a list.
+/// Settings by their names: each has one value, or a list. An empty value is the same as none; in a
+/// list it stays, so that a list of one empty item is not taken for no list.
 pub(super) type Values = BTreeMap<String, Vec<String>>;
 
 /// Collects all settings, by their names with dots.
@@ -25,7 +26,7 @@ pub(super) fn flatten(yaml: &Yaml, name: &str, values: &mut Values) {
             }
         }
         Yaml::Array(items) => {
-            let items = items.iter().filter_map(scalar);
+            let items = items.iter().map(|it| scalar(it).unwrap_or_default());
             values.insert(name.to_owned(), items.collect());
         }
         Yaml::String(_)
@@ -35,7 +36,8 @@ pub(super) fn flatten(yaml: &Yaml, name: &str, values: &mut Values) {
         | Yaml::Alias(_)
         | Yaml::Null
         | Yaml::BadValue => {
-            values.insert(name.to_owned(), scalar(yaml).into_iter().collect());
+            let value = scalar(yaml).filter(|it| !it.is_empty());
+            values.insert(name.to_owned(), value.into_iter().collect());
         }
     }
 }

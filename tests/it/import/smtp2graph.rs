@@ -9,6 +9,7 @@ use std::process::Output;
 
 use super::Sample;
 use super::all_settings;
+use super::settings;
 use super::source;
 use crate::common::Home;
 use crate::common::Relay;
@@ -149,6 +150,115 @@ fn a_listener_on_a_name_and_a_user_without_a_password_let_nobody_else_in() {
         assert!(words.contains("the user has no password"), "{words}");
         assert_eq!(output.status.code(), Some(1), "{words}");
     }
+}
+
+#[test]
+fn a_list_of_clients_that_cannot_be_read_lets_only_this_machine_send() {
+    for (list, is_empty) in [
+        ("[printer.local]", false),
+        ("[\"\"]", false),
+        ("[~]", false),
+        ("[{a: 127.0.0.2}]", false),
+        ("{a: b}", false),
+        ("\"\"", true),
+    ] {
+        let sample = Sample::of("smtp2graph");
+        let items = "ipWhitelist:\n    - 127.0.0.1\n    - 192.0.2.0/24\n    - ::1\n";
+        sample.change("config.yml", items, &format!("ipWhitelist: {list}\n"));
+        sample.change("config.yml", "listenAddress: 127.0.0.1", "banner2: x");
+
+        let output = sample.import(&["smtp2graph", "config.yml"]);
+
+        let words = said(&output);
+        assert!(words.contains("authentication = \"required\""), "{words}");
+        assert_eq!(words.contains("0.0.0.0/0"), is_empty, "{list}: {words}");
+        let asked = settings(&output, "To be decided or completed");
+        let is_list = |row: &String| row.starts_with("receive.ipWhitelist");
+        let is_asked = asked.iter().any(is_list);
+        assert_eq!(is_asked, !is_empty, "{list}: {words}");
+        let taken = settings(&output, "Taken over");
+        assert_eq!(taken.iter().any(is_list), is_empty, "{list}: {words}");
+    }
+}
+
+#[test]
+fn an_empty_text_is_the_same_as_a_setting_that_is_missing() {
+    let sample = Sample::of("smtp2graph");
+    for (from, to) in [
+        ("tenant: contoso", "tenant: \"\""),
+        ("secret: canary-app-secret", "secret: \"\""),
+        ("forceMailbox: noreply@contoso.com", "forceMailbox: \"\""),
+        ("secure: true", "secure: false"),
+        ("tlsKeyPath: app.key", "tlsKeyPath: \"\""),
+        ("tlsCertPath: app.crt", "tlsCertPath: \"\""),
+        ("host: proxy.contoso.com", "host: \"\""),
+        ("port: 2587", "port: \"\""),
+        ("surprise: 1", "surprise: \"\""),
+    ] {
+        sample.change("config.yml", from, to);
+    }
+
+    let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
+
+    let text = sample.read("new.toml");
+    for expected in [
+        "# tenant =",
+        "# client_secret_file =",
+        "mailbox = \"from\"",
+        ":25\"",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    for absent in [
+        "[tls]",
+        "tls =",
+        "[http]",
+        "\ntenant =",
+        "\nclient_secret_file =",
+    ] {
+        assert!(!text.contains(absent), "{absent}: {text}");
+    }
+    let rows = settings(&output, "Taken over");
+    for name in ["send.appReg.tenant", "receive.tlsCertPath", "surprise"] {
+        assert!(rows.contains(&format!("{name}:")), "{name}: {rows:#?}");
+    }
+}
+
+#[test]
+fn a_user_without_a_name_is_reported_and_hides_no_other() {
+    let sample = Sample::of("smtp2graph");
+    sample.change("config.yml", "username: scanner", "username: \"\"");
+
+    let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
+
+    let text = sample.read("new.toml");
+    assert_eq!(text.matches("[[user]]").count(), 1, "{text}");
+    assert!(text.contains("name = \"app\""), "{text}");
+    let asked = settings(&output, "To be decided or completed");
+    let name = "receive.users.0.username".to_owned();
+    assert!(asked.contains(&name), "{asked:#?}");
+    let rows = all_settings(&output);
+    let is_of_user = |row: &&String| row.starts_with("receive.users.0.");
+    assert_eq!(rows.iter().filter(is_of_user).count(), 3, "{rows:#?}");
+    assert!(!said(&output).contains("canary"), "{}", said(&output));
+}
+
+#[test]
+fn a_setting_that_cannot_be_read_has_one_row() {
+    let sample = Sample::of("smtp2graph");
+    let address = "listenAddress: mail.contoso.com";
+    sample.change("config.yml", "listenAddress: 127.0.0.1", address);
+    sample.change("config.yml", "port: 2587", "port: smtp");
+
+    let output = sample.import(&["smtp2graph", "config.yml"]);
+
+    let rows = all_settings(&output);
+    for name in ["receive.listenAddress", "receive.port"] {
+        let rows: Vec<_> = rows.iter().filter(|row| row.starts_with(name)).collect();
+        assert_eq!(rows.len(), 1, "{rows:#?}");
+    }
+    let asked = settings(&output, "To be decided or completed");
+    assert!(asked.contains(&format!("receive.{address}")), "{asked:#?}");
 }
 
 #[test]
