@@ -120,7 +120,7 @@ fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
     let settings = reading.settings.with(&service.overrides);
     let overrides = service.unusual_overrides();
     for (name, value) in overrides.filter(|_| !is_carried_out) {
-        let setting = service.option(name, value);
+        let setting = service.option(name, value, &reading.secrets);
         parameters::left(&mut reading.found, &settings, name, setting);
     }
 }
@@ -362,7 +362,7 @@ fn options(
     let settings = reading.settings.with(&service.overrides);
     let classes = restrictions::classes_of(&settings);
     for (name, value) in &service.overrides {
-        let setting = service.option(name, value);
+        let setting = service.option(name, value, &reading.secrets);
         let found = &mut reading.found;
         let is_of_class = name == restrictions::CLASSES || classes.contains(name);
         if is_of_class && !classes.is_empty() {
@@ -426,7 +426,7 @@ fn is_about_tls(name: &str) -> bool {
 fn of_postscreen(reading: &mut Reading, service: &Service, rules: &Service) {
     let settings = reading.settings.with(&service.overrides);
     for (name, value) in &service.overrides {
-        let setting = service.option(name, value);
+        let setting = service.option(name, value, &reading.secrets);
         if is_read(name) {
             let words = format!(
                 "postscreen does not use it: the options of {} hold for its clients",

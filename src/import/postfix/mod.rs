@@ -23,6 +23,8 @@ use std::path::Path;
 
 use self::services::Service;
 use self::settings::Settings;
+use self::settings::is_of_name;
+use self::settings::variables;
 use self::tables::Folder;
 use super::Found;
 use super::ImportError;
@@ -38,7 +40,31 @@ struct Reading {
     mailboxes: Vec<(String, String)>,
     /// The parameters that have their row.
     reported: BTreeSet<String>,
+    /// The parameters whose values are not shown.
+    secrets: BTreeSet<String>,
 }
+
+/// In place of a secret.
+const HIDDEN: &str = "(not shown)";
+/// Parts of the names of parameters that have secrets: passwords, and lists in DNS, some of which
+/// have the key of a customer in their name.
+const SECRET_NAMES: [&str; 8] = [
+    "passw",
+    "_pw",
+    "secret",
+    "dnsbl_sites",
+    "dnswl_sites",
+    "dnsbl_reply_map",
+    "rbl_reply_maps",
+    "maps_rbl_domains",
+];
+/// How the restrictions begin that have the name of a list in DNS behind them.
+const ASKING_LISTS: [&str; 4] = [
+    "reject_rbl_",
+    "reject_rhsbl_",
+    "permit_dnswl_",
+    "permit_rhswl_",
+];
 
 /// Reads the configuration in a folder, such as `/etc/postfix` or a copy of it. `machine` is the
 /// host name that Postfix uses if `main.cf` has none.
@@ -70,8 +96,10 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
         let words = "this line of main.cf has no =, so Postfix does not understand it either";
         found.ask(name, words);
     }
+    let settings = Settings::parse(&text, &folder.to_string_lossy(), machine);
     let mut reading = Reading {
-        settings: Settings::parse(&text, &folder.to_string_lossy(), machine),
+        secrets: secrets(&settings, &services),
+        settings,
         services,
         folder: Folder(folder.to_owned()),
         found,
@@ -90,7 +118,7 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
 impl Reading {
     /// The parameter as the report shows it.
     fn shown(&self, name: &str) -> String {
-        let value = public(name, self.settings.written(name));
+        let value = public(&self.secrets, name, self.settings.written(name));
         format!("{name} = {value}").trim_end().to_owned()
     }
 
@@ -125,25 +153,161 @@ impl Reading {
     }
 }
 
-/// The value of a parameter without what may be a password.
-fn public(name: &str, value: &str) -> String {
-    let is_secret = |part: &&str| name.contains(*part);
-    if !["passw", "_pw", "secret"].iter().any(is_secret) {
-        return value.to_owned();
+/// The parameters that have secrets, and those that such a value is made of.
+fn secrets(settings: &Settings, services: &[Service]) -> BTreeSet<String> {
+    let of_main = settings.names().map(|it| (it, settings.written(it)));
+    let of_services = services.iter().flat_map(|it| &it.overrides);
+    let of_services = of_services.map(|(name, value)| (name.as_str(), value.as_str()));
+    let all: Vec<(&str, &str)> = of_main.chain(of_services).collect();
+    let is_secret = |name: &&str| SECRET_NAMES.iter().any(|part| name.contains(*part));
+    let names = all.iter().map(|(name, _)| *name).filter(is_secret);
+    let mut secrets: BTreeSet<String> = names.map(str::to_owned).collect();
+    loop {
+        let count = secrets.len();
+        for (name, value) in &all {
+            let is_secret = secrets.contains(*name);
+            let words = words(value).into_iter();
+            let words = words.filter(|(_, _, is_key)| is_secret || *is_key);
+            let names = words.flat_map(|(word, _, _)| variables(word));
+            let names = names.filter(|name| !settings.is_own(name));
+            secrets.extend(names.map(str::to_owned));
+        }
+        if secrets.len() == count {
+            return secrets;
+        }
+    }
+}
+
+/// The value of a parameter without secrets.
+fn public(secrets: &BTreeSet<String>, name: &str, value: &str) -> String {
+    if !secrets.contains(name) {
+        return without_keys(value);
     }
     let items = settings::items(value);
-    let items = items.iter().map(|item| match names_a_file(item) {
-        true => item,
-        false => "(not shown)",
+    let items = items.iter().map(|item| match names_a_file(name, item) {
+        true => item.as_str(),
+        false => HIDDEN,
     });
     items.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an item is a table in a file, such as `hash:/etc/postfix/sasl_passwd`: others may be the
 /// secret itself.
-fn names_a_file(item: &str) -> bool {
+fn names_a_file(name: &str, item: &str) -> bool {
     let item = item.strip_prefix("proxy:").unwrap_or(item);
-    let is_kind = |kind: &str| kind.chars().all(|c| c.is_ascii_alphanumeric());
-    item.split_once(':')
-        .is_some_and(|(kind, place)| is_kind(kind) && place.starts_with('/'))
+    let is_kind = |kind: &str| {
+        !["", "static", "inline"].contains(&kind) && kind.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let is_file = |(kind, place): (&str, &str)| is_kind(kind) && place.starts_with('/');
+    (name.ends_with("_maps") || name.ends_with("_map")) && item.split_once(':').is_some_and(is_file)
+}
+
+/// Restrictions without the names of the lists in DNS that they ask.
+fn without_keys(value: &str) -> String {
+    let words = words(value).into_iter();
+    let words = words.map(|(word, between, is_key)| match is_key {
+        true => format!("{HIDDEN}{between}"),
+        false => format!("{word}{between}"),
+    });
+    words.collect()
+}
+
+/// The words of a value, each with what stands between it and the next one, and whether it is the
+/// name of a list in DNS.
+fn words(value: &str) -> Vec<(&str, &str, bool)> {
+    let is_between = |c: char| c == ',' || c.is_whitespace();
+    let mut words = Vec::new();
+    let mut is_key = false;
+    for piece in value.split_inclusive(is_between) {
+        let (word, between) = piece.split_at(piece.trim_end_matches(is_between).len());
+        words.push((word, between, is_key && !word.is_empty()));
+        if !word.is_empty() {
+            is_key = asks_a_list(word);
+        }
+    }
+    words
+}
+
+/// Whether a restriction has the name of a list in DNS behind it.
+fn asks_a_list(word: &str) -> bool {
+    let name = word.rsplit(|c| !is_of_name(c)).next().unwrap_or_default();
+    let name = name.to_ascii_lowercase();
+    ASKING_LISTS.iter().any(|start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each parameter of a main.cf and of a master.cf as the report shows it.
+    fn shown(main: &str, master: &str) -> Vec<String> {
+        let settings = Settings::parse(main, "/etc/postfix", "mail.contoso.com");
+        let services = services::parse(master);
+        let secrets = secrets(&settings, &services);
+        let mut rows = Vec::new();
+        for name in settings.names() {
+            let value = public(&secrets, name, settings.written(name));
+            rows.push(format!("{name} = {value}"));
+        }
+        for service in &services {
+            for (name, value) in &service.overrides {
+                rows.push(service.option(name, value, &secrets));
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn a_parameter_that_a_password_is_made_of_is_not_shown() {
+        let main = "part = canary\nlogin = static:u:${part}\nsmtp_sasl_password_maps = $login\n\
+                    of_option = canary\nmydomain = contoso.com\n\
+                    x_password = $mydomain\nother = $login\n";
+        let master = "smtp unix - - y - - smtp\n -o own=static:u:canary -o smtp_sasl_password_maps=$own\n \
+                      -o lmtp_sasl_password_maps=$(of_option)\n";
+
+        let rows = shown(main, master);
+
+        assert!(!rows.iter().any(|it| it.contains("canary")), "{rows:#?}");
+        for row in ["mydomain = contoso.com", "other = $login"] {
+            assert!(rows.contains(&row.to_owned()), "{row}: {rows:#?}");
+        }
+    }
+
+    #[test]
+    fn only_a_table_in_a_file_is_shown_in_place_of_a_password() {
+        let main = "ldap_bind_pw = canary:/def\nx_password = static:/canary\n\
+                    smtp_sasl_password_maps = hash:/a, proxy:ldap:/b, static:/canary :/canary\n\
+                    lmtp_sasl_password_maps = inline:/canary proxy:static:/canary\n";
+
+        let rows = shown(main, "");
+
+        assert_eq!(
+            rows,
+            [
+                "ldap_bind_pw = (not shown)",
+                "lmtp_sasl_password_maps = (not shown), (not shown)",
+                "smtp_sasl_password_maps = hash:/a, proxy:ldap:/b, (not shown), (not shown)",
+                "x_password = (not shown)",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_key_in_the_name_of_a_blocklist_is_not_shown() {
+        let main = "key = canary\nlists = reject_rbl_client $key.zen.example, permit\n\
+                    smtpd_client_restrictions = permit_mynetworks,Reject_RBL_Client  canary.a=127.0.0.2 ,reject\n\
+                    smtpd_relay_restrictions = ${x?{reject_rhsbl_sender canary.a}} permit_dnswl_client canary.b\n\
+                    postscreen_dnsbl_sites = canary.a*3 b\nrbl_reply_maps = hash:/etc/replies\n";
+
+        let rows = shown(main, "");
+
+        assert!(!rows.iter().any(|it| it.contains("canary")), "{rows:#?}");
+        for row in [
+            "lists = reject_rbl_client (not shown), permit",
+            "rbl_reply_maps = hash:/etc/replies",
+            "smtpd_client_restrictions = permit_mynetworks,Reject_RBL_Client  (not shown) ,reject",
+        ] {
+            assert!(rows.contains(&row.to_owned()), "{row}: {rows:#?}");
+        }
+    }
 }

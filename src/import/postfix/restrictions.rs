@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::asks_a_list;
 use super::settings::Settings;
+use super::without_keys;
 use crate::import::Found;
 
 pub(super) const RESTRICTIONS: [&str; 7] = [
@@ -89,7 +91,8 @@ impl<'s> Opening<'s> {
             if !self.classes.contains(&item) {
                 let item = folded(item);
                 // The table of a check stands behind the name of the check.
-                if item.contains(':') && !before.starts_with("check_") {
+                let is_named = before.starts_with("check_") || asks_a_list(&before);
+                if item.contains(':') && !is_named {
                     self.items.push(self.check.to_owned());
                 }
                 self.items.push(item.clone());
@@ -168,7 +171,7 @@ pub(super) fn report(found: &mut Found, setting: String, items: &[String]) {
     }
     let words = format!(
         "the relay does not check {}. Only machines of networks and users with a password can send",
-        others.join(" ")
+        without_keys(&others.join(" "))
     );
     let is_deciding = |item: &&str| DECIDING.iter().any(|start| item.starts_with(start));
     if others.iter().any(is_deciding) {

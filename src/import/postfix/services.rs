@@ -1,6 +1,8 @@
 //! `master.cf`: the services of Postfix (master(5)), of which the relay has a counterpart for
 //! those that accept SMTP.
 
+use std::collections::BTreeSet;
+
 use super::public;
 use super::settings::Settings;
 use super::settings::bracketed;
@@ -77,9 +79,10 @@ impl Service {
         overrides.filter(|(name, value)| name != "syslog_name" && !value.is_empty())
     }
 
-    /// One of its options, as the report shows it.
-    pub(super) fn option(&self, name: &str, value: &str) -> String {
-        format!("-o {name}={} of {}", public(name, value), self.shown())
+    /// One of its options, as the report shows it, with these parameters as secrets.
+    pub(super) fn option(&self, name: &str, value: &str, secrets: &BTreeSet<String>) -> String {
+        let value = public(secrets, name, value);
+        format!("-o {name}={value} of {}", self.shown())
     }
 
     /// As the line begins.

@@ -115,19 +115,13 @@ impl Settings {
 
     /// Whether another parameter's value contains this one.
     pub(super) fn is_used(&self, name: &str) -> bool {
-        let forms = [
-            format!("${name}"),
-            format!("${{{name}"),
-            format!("$({name}"),
-        ];
         let mut values = self.set.values();
-        values.any(|value| {
-            forms.iter().any(|form| {
-                let after = value.split(form.as_str()).skip(1);
-                let mut next = after.map(|rest| rest.chars().next());
-                next.any(|c| !c.is_some_and(is_of_name))
-            })
-        })
+        values.any(|value| variables(value).any(|it| it == name))
+    }
+
+    /// Whether it is a parameter of Postfix with a meaning of its own, such as `myhostname`.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.known.contains_key(name)
     }
 
     fn raw(&self, name: &str) -> &str {
@@ -200,7 +194,15 @@ impl Settings {
     }
 }
 
-fn is_of_name(c: char) -> bool {
+/// The names of the variables that a value contains: `$name`, `${name...}` and `$(name...)`.
+pub(super) fn variables(value: &str) -> impl Iterator<Item = &str> {
+    let behind = value.split('$').skip(1);
+    let names = behind.map(|it| it.strip_prefix(['{', '(']).map_or(it, str::trim_start));
+    names.filter_map(|it| it.split(|c| !is_of_name(c)).next())
+}
+
+/// Whether the names of parameters and restrictions may have this character.
+pub(super) fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 

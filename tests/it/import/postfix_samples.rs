@@ -208,11 +208,19 @@ const INSTALLATIONS: [Installation; 14] = [
     Installation {
         name: "secrets in main.cf",
         main: "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = inline:{ {[mx.example.com]:587 = u:canary:/1} }, static:u:canary\n\
-               ldap_bind_pw = canary\nmysql_secret = canary\n",
-        master: SMTP,
+               ldap_bind_pw = canary:/def\nmysql_secret = canary\nlogin = static:u:canary\nlmtp_sasl_password_maps = $login\n\
+               key = canary\nsmtpd_client_restrictions = permit_mynetworks, reject_rbl_client $key.zen.example\n",
+        master: "smtp inet n - y - - smtpd -o own=static:u:canary -o smtp_sasl_password_maps=$own\n \
+                 -o smtpd_helo_restrictions=reject_rhsbl_helo,canary.example\n",
         has: &[],
         has_not: &["canary"],
-        told: &["(not shown)"],
+        told: &[
+            "ldap_bind_pw = (not shown)",
+            "login = (not shown)",
+            "-o own=(not shown) of smtp inet smtpd",
+            "reject_rbl_client (not shown) the relay does not check reject_rbl_client (not shown).",
+            "-o smtpd_helo_restrictions=reject_rhsbl_helo,(not shown) of smtp",
+        ],
     },
     Installation {
         name: "another server behind a content filter",
