@@ -22,6 +22,7 @@ use super::settings::Settings;
 use crate::import::Found;
 use crate::import::PORT_IS_SHARED;
 use crate::import::draft::Section;
+use crate::import::networks::everywhere;
 use crate::import::networks::is_here;
 use crate::import::networks::loopback;
 
@@ -43,10 +44,7 @@ const READ: [(&str, &str); 10] = [
     ("smtpd_tls_security_level", "tls of [[listener]]"),
     ("smtpd_use_tls", "tls of [[listener]]"),
     ("smtpd_enforce_tls", "tls of [[listener]]"),
-    (
-        "smtpd_tls_wrappermode",
-        "tls = \"implicit\" of [[listener]]",
-    ),
+    ("smtpd_tls_wrappermode", "tls of [[listener]]"),
     ("smtpd_sasl_auth_enable", "authentication of [[listener]]"),
     (
         "smtpd_tls_auth_only",
@@ -73,10 +71,12 @@ pub(super) fn add(reading: &mut Reading) {
     let services: Vec<Service> = reading.services.clone();
     let mut needs_certificate = false;
     let mut unclear: BTreeSet<String> = BTreeSet::new();
-    let first = || of_services(reading).iter().find_map(certificate);
+    let of_clients = services::of_clients(&services, &reading.settings);
+    let first = || of_clients.iter().find_map(certificate);
     let files = certificate(&reading.settings).or_else(first);
     let mut carried_out: Vec<&Service> = Vec::new();
-    for service in services.iter().filter(|it| it.accepts_mail()) {
+    let accepting = services.iter().filter(|it| it.accepts_mail());
+    for service in accepting.clone() {
         let rules = services::with_rules(&services, service, &reading.settings);
         let settings = reading.settings.with(&rules.overrides);
         let networks = Networks::of(&settings, &reading.folder);
@@ -88,13 +88,20 @@ pub(super) fn add(reading: &mut Reading) {
         if let Some(listener) = &found {
             needs_certificate |= listener.tls != "off";
             write(reading, service, listener);
-        }
-        if !carried_out.contains(&rules) {
-            carried_out.push(rules);
-            options(reading, rules, found.as_ref(), files.as_ref());
+            if !carried_out.contains(&rules) {
+                carried_out.push(rules);
+                options(reading, rules, Some(listener), files.as_ref());
+            }
         }
         if rules != service {
             of_postscreen(reading, service, rules);
+        }
+    }
+    for service in accepting {
+        let rules = services::with_rules(&services, service, &reading.settings);
+        if !carried_out.contains(&rules) {
+            carried_out.push(rules);
+            options(reading, rules, None, files.as_ref());
         }
     }
     for words in unclear {
@@ -106,7 +113,7 @@ pub(super) fn add(reading: &mut Reading) {
                 .set("private_key_file", key);
         });
     }
-    report(reading, needs_certificate);
+    report(reading, needs_certificate, &of_clients);
     let others = services.iter().filter(|it| !it.accepts_mail());
     others.for_each(|it| other(reading, it, carried_out.contains(&it)));
 }
@@ -153,16 +160,18 @@ fn offered(
 }
 
 fn tls(settings: &Settings) -> &'static str {
-    let level = settings.value("smtpd_tls_security_level");
     if settings.is_on("smtpd_tls_wrappermode") {
         return "implicit";
     }
-    match level.as_str() {
-        "encrypt" => "starttls-required",
+    let level = settings.value("smtpd_tls_security_level");
+    match level.to_ascii_lowercase().as_str() {
+        "none" => "off",
         "may" => "starttls",
         "" if settings.is_on("smtpd_enforce_tls") => "starttls-required",
         "" if settings.is_on("smtpd_use_tls") => "starttls",
-        _ => "off",
+        "" => "off",
+        // Postfix treats the levels that are for servers as encrypt (postconf(5)).
+        _ => "starttls-required",
     }
 }
 
@@ -281,8 +290,7 @@ fn of_users(
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
          of networks can connect"
     } else if tls != "off" {
-        let everywhere = ["0.0.0.0/0", "::/0"].iter();
-        return everywhere.filter_map(|it| it.parse().ok()).collect();
+        return everywhere();
     } else if is_here(&networks) {
         return networks;
     } else {
@@ -301,7 +309,7 @@ fn without_password(
     networks: Vec<IpNet>,
     port: u16,
 ) -> Vec<IpNet> {
-    if is_here(&networks) || restrictions::let_send(settings, Whom::Networks) {
+    if restrictions::let_send(settings, Whom::Networks) {
         return networks;
     }
     reading.found.ask(
@@ -440,7 +448,7 @@ fn of_postscreen(reading: &mut Reading, service: &Service, rules: &Service) {
 }
 
 /// The rows of main.cf's parameters that were carried out.
-fn report(reading: &mut Reading, needs_certificate: bool) {
+fn report(reading: &mut Reading, needs_certificate: bool, of_clients: &[Settings]) {
     for (name, words) in READ {
         match is_about_tls(name) && !needs_certificate {
             true => reading.change(name, NO_TLS),
@@ -459,12 +467,9 @@ fn report(reading: &mut Reading, needs_certificate: bool) {
             restrictions::report(&mut reading.found, setting, &items);
         }
     }
-    let of_services = of_services(reading);
-    classes(reading, &of_services);
-    if of_services
-        .iter()
-        .any(|it| it.is_on("smtpd_sasl_auth_enable"))
-    {
+    classes(reading, of_clients);
+    let mut of_clients = of_clients.iter();
+    if of_clients.any(|it| it.is_on("smtpd_sasl_auth_enable")) {
         reading.found.ask(
             "smtpd_sasl_auth_enable",
             "add a [[user]] for each name that clients authenticate with: Postfix has no list of \
@@ -473,20 +478,11 @@ fn report(reading: &mut Reading, needs_certificate: bool) {
     }
 }
 
-/// The parameters that hold for the clients of each service that accepts mail.
-fn of_services(reading: &Reading) -> Vec<Settings> {
-    let services = reading.services.iter().filter(|it| it.accepts_mail());
-    let rules = services.map(|it| services::with_rules(&reading.services, it, &reading.settings));
-    rules
-        .map(|it| reading.settings.with(&it.overrides))
-        .collect()
-}
-
 /// The rows of the classes that lists of restrictions contain. Those that only tables name are
 /// reported as parameters without a counterpart.
-fn classes(reading: &mut Reading, of_services: &[Settings]) {
+fn classes(reading: &mut Reading, of_clients: &[Settings]) {
     let mut names = restrictions::classes_of(&reading.settings);
-    names.extend(of_services.iter().flat_map(restrictions::classes_of));
+    names.extend(of_clients.iter().flat_map(restrictions::classes_of));
     if !names.is_empty() {
         names.insert(restrictions::CLASSES.to_owned());
     }

@@ -66,7 +66,7 @@ impl Networks {
                 .strip_prefix("cidr:")
                 .or_else(|| item.starts_with('/').then_some(&item))
             {
-                self.add_file(path, folder, depth);
+                self.add_file(path, folder, depth, item.starts_with("cidr:"));
             } else if item.contains(":/") {
                 self.unclear.push(format!(
                     "{item}: write the addresses of this table into networks"
@@ -77,15 +77,16 @@ impl Networks {
         }
     }
 
-    fn add_file(&mut self, path: &str, folder: &Folder, depth: usize) {
+    /// Adds what is in a file: each line is a list, or of a table a network with a result behind
+    /// it, which has no meaning here.
+    fn add_file(&mut self, path: &str, folder: &Folder, depth: usize, is_table: bool) {
         match content(&folder.find(path)) {
             Ok(text) if depth < DEEPEST => {
-                // A table has a result behind each network, which has no meaning here.
+                let count = if is_table { 1 } else { usize::MAX };
                 let lines = logical_lines(&text);
-                let first = lines
-                    .iter()
-                    .filter_map(|line| items(line).into_iter().next());
-                self.add(first.collect(), folder, depth + 1);
+                let lists = lines.iter().map(|line| items(line));
+                let networks = lists.flat_map(|list| list.into_iter().take(count));
+                self.add(networks.collect(), folder, depth + 1);
             }
             Ok(_) => self
                 .unclear
@@ -145,6 +146,24 @@ mod tests {
             ["192.0.2.0/30", "192.0.2.4/32", "192.0.2.6/31", "::1/128"]
         );
         assert_eq!(networks.unclear, [""; 0]);
+    }
+
+    #[test]
+    fn each_line_of_a_file_is_a_list_and_each_line_of_a_table_has_one_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nets");
+        std::fs::write(&path, "192.0.2.1, 192.0.2.2\n192.0.2.3 192.0.2.4\n").unwrap();
+        for (kind, expected) in [
+            ("", "192.0.2.1/32 192.0.2.2/32 192.0.2.3/32 192.0.2.4/32"),
+            ("cidr:", "192.0.2.1/32 192.0.2.3/32"),
+        ] {
+            let text = format!("mynetworks = {kind}{}", path.display());
+            let settings = Settings::parse(&text, "/", "a");
+            let networks = Networks::of(&settings, &Folder("/".into()));
+            let known: Vec<String> = networks.known.iter().map(ToString::to_string).collect();
+            assert_eq!(known.join(" "), expected);
+            assert_eq!(networks.unclear, [""; 0]);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) const RESTRICTIONS: [&str; 7] = [
 /// The parameter that names the classes: lists that others can contain by their name.
 pub(super) const CLASSES: &str = "smtpd_restriction_classes";
 /// What a listener of the relay does by itself.
-const SAME: [&str; 8] = [
+const SAME: [&str; 9] = [
     "permit_mynetworks",
     "permit_sasl_authenticated",
     "reject_unauth_destination",
@@ -30,22 +30,25 @@ const SAME: [&str; 8] = [
     "reject",
     "permit",
     "defer",
+    "defer_if_permit",
     "permit_auth_destination",
 ];
 /// They end a list for whom nothing before has let through.
-const REFUSING: [&str; 4] = [
+const REFUSING: [&str; 5] = [
     "reject",
     "defer",
+    "defer_if_permit",
     "reject_unauth_destination",
     "defer_unauth_destination",
 ];
 /// They refuse some whom networks and passwords let send, or let others send.
-const DECIDING: [&str; 6] = [
+const DECIDING: [&str; 7] = [
     "check_",
     "reject_sender_login_mismatch",
     "reject_authenticated_sender_login_mismatch",
     "reject_unauthenticated_sender_login_mismatch",
     "reject_known_sender_login_mismatch",
+    "reject_plaintext_session",
     "permit_tls_",
 ];
 
@@ -92,7 +95,7 @@ impl<'s> Opening<'s> {
                 let item = folded(item);
                 // The table of a check stands behind the name of the check.
                 let is_named = before.starts_with("check_") || asks_a_list(&before);
-                if item.contains(':') && !is_named {
+                if item.contains(':') && !is_named && !is_unresolved(&item) {
                     self.items.push(self.check.to_owned());
                 }
                 self.items.push(item.clone());
@@ -133,6 +136,16 @@ fn folded(item: String) -> String {
     }
 }
 
+/// Whether an item contains a comparison, which only Postfix can carry out: it may be anything.
+fn is_unresolved(item: &str) -> bool {
+    item.contains("${") || item.contains("$(")
+}
+
+/// Whether an item ends a list for whom nothing before has let through, as far as is known.
+fn refuses(item: &str) -> bool {
+    REFUSING.contains(&item) || is_unresolved(item)
+}
+
 /// The restrictions of a list, with those of a class in the place of its name.
 pub(super) fn restrictions_of(settings: &Settings, name: &str) -> Vec<String> {
     Opening::of(settings, name).items
@@ -155,9 +168,9 @@ pub(super) fn let_send(settings: &Settings, whom: Whom) -> bool {
     RESTRICTIONS.iter().all(|name| {
         let items = restrictions_of(settings, name);
         let mut deciding = items.iter().map(String::as_str);
-        let first = deciding
-            .find(|item| *item == permitting || *item == "permit" || REFUSING.contains(item));
-        first.is_none_or(|item| !REFUSING.contains(&item))
+        let permits = |item: &str| item == permitting || item == "permit";
+        let first = deciding.find(|item| permits(item) || refuses(item));
+        first.is_none_or(|item| !refuses(item))
     })
 }
 
@@ -173,7 +186,8 @@ pub(super) fn report(found: &mut Found, setting: String, items: &[String]) {
         "the relay does not check {}. Only machines of networks and users with a password can send",
         without_keys(&others.join(" "))
     );
-    let is_deciding = |item: &&str| DECIDING.iter().any(|start| item.starts_with(start));
+    let is_deciding =
+        |item: &&str| DECIDING.iter().any(|start| item.starts_with(start)) || is_unresolved(item);
     if others.iter().any(is_deciding) {
         let advice = "If this refuses machines, senders or recipients that you must keep out, take the \
                       machines out of networks, and set senders of [[user]] and recipients_allowed of \
@@ -306,13 +320,45 @@ mod tests {
     }
 
     #[test]
-    fn every_check_of_senders_has_to_be_decided() {
+    fn a_deferral_refuses_as_a_refusal_does() {
+        assert_let_send(&[
+            (
+                "smtpd_client_restrictions = permit_mynetworks, defer_if_permit",
+                true,
+                false,
+            ),
+            (
+                "smtpd_data_restrictions = Defer_If_Permit, permit_mynetworks",
+                false,
+                false,
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_comparison_may_refuse_and_has_to_be_decided() {
+        let list = "smtpd_client_restrictions";
+        let item = "${{$mail_version} < {3.5} ? {permit} : {reject}}";
+        let text = format!("{list} = permit_mynetworks {item}");
+        assert_let_send(&[(text.as_str(), true, false)]);
+
+        let items = restrictions_of(&parsed(&text), list);
+
+        assert_eq!(items, ["permit_mynetworks", item]);
+        let mut found = Found::default();
+        report(&mut found, list.to_owned(), &items);
+        assert_eq!(found.decide.len(), 1);
+    }
+
+    #[test]
+    fn every_check_of_senders_and_of_tls_has_to_be_decided() {
         for name in [
             "reject_sender_login_mismatch",
             "reject_authenticated_sender_login_mismatch",
             "reject_unauthenticated_sender_login_mismatch",
             "reject_known_sender_login_mismatch",
             "check_sender_access",
+            "reject_plaintext_session",
         ] {
             let mut found = Found::default();
             let items = [name.to_owned(), "reject".to_owned()];

@@ -109,6 +109,13 @@ pub(super) fn with_rules<'s>(
     passed.unwrap_or(service)
 }
 
+/// The parameters that hold for the clients of each service that accepts mail.
+pub(super) fn of_clients(services: &[Service], settings: &Settings) -> Vec<Settings> {
+    let accepting = services.iter().filter(|it| it.accepts_mail());
+    let rules = accepting.map(|it| with_rules(services, it, settings));
+    rules.map(|it| settings.with(&it.overrides)).collect()
+}
+
 /// Reads the text of a `master.cf`.
 pub(super) fn parse(text: &str) -> Vec<Service> {
     logical_lines(text)

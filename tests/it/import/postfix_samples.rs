@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 14] = [
+const INSTALLATIONS: [Installation; 17] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -71,6 +71,34 @@ const INSTALLATIONS: [Installation; 14] = [
         ],
     },
     Installation {
+        name: "the same with a network that is this machine only",
+        main: "mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject\n",
+        master: SMTP,
+        has: &["address = \"127.0.0.1:25\""],
+        has_not: &[],
+        told: &["let nobody send from here"],
+    },
+    Installation {
+        name: "a level of TLS that is for servers",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_chain_files = /etc/a.pem\nsmtpd_tls_security_level = Verify\n",
+        master: "smtp inet n - y - - smtpd -o smtpd_tls_wrappermode=no\n",
+        has: &["tls = \"starttls-required\""],
+        has_not: &["implicit"],
+        told: &[
+            "-o smtpd_tls_wrappermode=no of smtp inet smtpd (master.cf) tls of [[listener]]",
+            "smtpd_tls_security_level = Verify tls of [[listener]]",
+        ],
+    },
+    Installation {
+        name: "two postscreens, the first on an unknown port",
+        main: "mynetworks = 192.0.2.0/24\n",
+        master: "odd inet n - y - 1 postscreen\nsmtp inet n - y - 1 postscreen\n\
+                 smtpd pass - - y - - smtpd -o smtpd_sasl_auth_enable=yes\n",
+        has: &["authentication = \"required\""],
+        has_not: &[],
+        told: &["-o smtpd_sasl_auth_enable=yes of smtpd pass smtpd (master.cf) authentication of"],
+    },
+    Installation {
         name: "users from the local network only",
         main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_cert_file = /etc/a.pem\n",
         master: "submission inet n - y - - smtpd\n -o smtpd_sasl_auth_enable=yes\n -o smtpd_tls_security_level=encrypt\n \
@@ -118,7 +146,7 @@ const INSTALLATIONS: [Installation; 14] = [
             "-o syslog_name=postfix/submission of submission inet smtpd (master.cf) [log] says",
             "-o smtpd_tls_security_level=encrypt of submission inet smtpd (master.cf) tls of [[listener]]",
             "-o smtpd_sasl_auth_enable=yes of submission inet smtpd (master.cf) authentication of [[listener]]",
-            "-o smtpd_tls_wrappermode=yes of smtps inet smtpd (master.cf) tls = \"implicit\"",
+            "-o smtpd_tls_wrappermode=yes of smtps inet smtpd (master.cf) tls of [[listener]]",
             "-o smtpd_tls_security_level=may of 127.0.0.1:10025 inet smtpd (master.cf) TLS is not used",
             "-o myhostname=mx.contoso.com of smtp inet smtpd (master.cf) hostname holds for all",
             "-o smtpd_tls_cert_file=/etc/mua.pem of submission inet smtpd (master.cf) [tls].",
