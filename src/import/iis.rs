@@ -30,8 +30,15 @@ type Server = BTreeMap<String, String>;
 /// What to do about clients that use TLS.
 const TLS: &str = "if clients use TLS, set tls of [[listener]] and a certificate in [tls]: it is in Windows' \
                    store, export it as PEM";
+/// Settings that are not shown: they are binary.
+const BINARY: [&str; 3] = ["AdminACL", "IPSecurity", "RelayIpList"];
 /// Settings that somebody has to decide about, in the same form as [`REASONS`].
-const DECISIONS: [(&str, &str); 4] = [
+const DECISIONS: [(&str, &str); 5] = [
+    (
+        "Auth*",
+        "if clients must authenticate, set authentication = \"required\" in [[listener]] and write a [[user]] \
+         for each name: the relay knows no Windows accounts",
+    ),
     ("Access*", TLS),
     ("SSL*", TLS),
     (
@@ -45,11 +52,7 @@ const DECISIONS: [(&str, &str); 4] = [
 ];
 /// Settings without a counterpart, each with the reason; a name ends with `*` where it is the
 /// beginning of several.
-const REASONS: [(&str, &str); 14] = [
-    (
-        "Auth*",
-        "write a [[user]] for each name that clients authenticate with; the relay knows no Windows accounts",
-    ),
+const REASONS: [(&str, &str); 13] = [
     (
         "BadMailDirectory",
         "failed messages stay in the relay for 30 days (keep of [failure]): graph-relay queue list shows them",
@@ -361,7 +364,7 @@ impl Reading<'_> {
     fn shown(&self, name: &str) -> String {
         let value = self.server.get(name).map_or("", String::as_str);
         let value: Vec<&str> = value.split_whitespace().collect();
-        let value = match name.contains("Password") || name == "RelayIpList" {
+        let value = match name.contains("Pass") || BINARY.contains(&name) {
             true => "(not shown)".to_owned(),
             false => value.join(" "),
         };

@@ -64,14 +64,31 @@ fn settings_about_who_may_connect_and_how_have_to_be_decided() {
     let sample = Sample::of("iis");
     let more = r#"SmartHostType="2" IPSecurity="1" AccessFlags="1" MasqueradeDomain="a.example""#;
     sample.change("MetaBase.xml", "SmartHostType=\"2\"", more);
+    sample.change("MetaBase.xml", "AuthAnonymous | AuthBasic", "AuthBasic");
 
     let output = sample.import(&["iis", "MetaBase.xml"]);
 
     let rows = settings(&output, "To be decided or completed");
-    for name in ["IPSecurity", "AccessFlags", "MasqueradeDomain"] {
+    for name in ["AuthFlags", "IPSecurity", "AccessFlags", "MasqueradeDomain"] {
         let start = format!("/LM/SmtpSvc/1: {name}=");
         let is_it = |row: &String| row.starts_with(&start);
         assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
+    }
+}
+
+#[test]
+fn passwords_and_binary_values_of_iis_are_not_shown() {
+    let sample = Sample::of("iis");
+    let more = "SmartHostType=\"2\" AnonymousUserPass=\"canary\" IPSecurity=\"18000080canary\"";
+    sample.change("MetaBase.xml", "SmartHostType=\"2\"", more);
+
+    let output = sample.import(&["iis", "MetaBase.xml"]);
+
+    let words = said(&output);
+    assert!(!words.contains("canary"), "{words}");
+    for name in ["AdminACL", "AnonymousUserPass", "IPSecurity"] {
+        let shown = format!("{name}=\"(not shown)\"");
+        assert!(words.contains(&shown), "{shown}: {words}");
     }
 }
 
