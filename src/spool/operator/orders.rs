@@ -111,17 +111,9 @@ impl Extent {
 }
 
 /// Notes that the history no longer has a message that is removed from it, and forgets its
-/// orders. After damage nothing else can be written in this transaction, so its error is returned.
-pub(in crate::spool) fn forget(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    forget_as_far(db, id, Extent::Whole)
-}
-
-/// The same to this extent.
-pub(in crate::spool) fn forget_as_far(
-    db: &Connection,
-    id: &str,
-    extent: Extent,
-) -> rusqlite::Result<()> {
+/// orders, to this extent. After damage nothing else can be written in this transaction, so its
+/// error is returned.
+pub(in crate::spool) fn forget(db: &Connection, id: &str, extent: Extent) -> rusqlite::Result<()> {
     if extent == Extent::Nothing {
         return Ok(());
     }
@@ -216,7 +208,7 @@ mod tests {
         assert_eq!(newest_forgotten(&db).unwrap(), None);
 
         for (forgotten, newest) in [(2, 2), (1, 2), (3, 3)] {
-            forget(&db, &id(forgotten).to_string()).unwrap();
+            forget(&db, &id(forgotten).to_string(), Extent::Whole).unwrap();
             assert_eq!(newest_forgotten(&db).unwrap(), Some(id(newest)));
         }
     }
@@ -232,11 +224,11 @@ mod tests {
         let message = id(2).to_string();
         note(&db, &message, "hold", &GivenBy::from(0), now).unwrap();
 
-        forget_as_far(&db, &message, Extent::OnlyNote).unwrap();
+        forget(&db, &message, Extent::OnlyNote).unwrap();
         assert_eq!(newest_forgotten(&db).unwrap(), Some(id(2)));
         assert_eq!(of(&db, &message).len(), 1);
 
-        forget(&db, &message).unwrap();
+        forget(&db, &message, Extent::Whole).unwrap();
         assert!(of(&db, &message).is_empty());
     }
 }

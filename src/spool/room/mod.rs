@@ -35,6 +35,7 @@
 //! Mail that waits, is held by an operator or is in quarantine never yields.
 
 mod amounts;
+mod purge;
 pub(super) mod reservation;
 pub(super) mod usage;
 pub(super) mod yields;

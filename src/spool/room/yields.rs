@@ -227,7 +227,7 @@ fn forget(db: &Connection, bytes: u64, extent: Extent) -> rusqlite::Result<u64> 
         if freed >= bytes {
             break;
         }
-        orders::forget_as_far(db, &id, extent)?;
+        orders::forget(db, &id, extent)?;
         delete.execute([id])?;
         freed += cost.max(1);
     }
