@@ -241,8 +241,8 @@ fn warning(options: &RestoreOptions, backup: &Backup, held: u64) -> String {
     match (waiting, options.hold) {
         (0, _) => format!("{gone} Nothing waits. Next: systemctl start graph-relay"),
         (_, true) => format!(
-            "{gone} {} held; it may have been delivered since. Next: systemctl start graph-relay, then graph-relay \
-             queue list, and queue release or queue drop",
+            "{gone} {} held, because what waited may have been delivered since. Next: systemctl start graph-relay, \
+             then graph-relay queue list, and queue release or queue drop",
             counted(held, "message")
         ),
         (_, false) => format!(
