@@ -133,6 +133,9 @@ fn text(path: &Path) -> Result<String, ImportError> {
     Ok(encoding.decode(&bytes).0.into_owned())
 }
 
+/// In the place of a secret, or of what nobody can read.
+const HIDDEN: &str = "(not shown)";
+
 /// The virtual servers by their places, such as `/LM/SmtpSvc/1`.
 fn servers(document: &Document<'_>) -> Vec<(String, Server)> {
     let settings = |node: Node<'_, '_>| -> (String, Server) {
@@ -143,6 +146,9 @@ fn servers(document: &Document<'_>) -> Vec<(String, Server)> {
         for custom in node.children().filter(|it| it.has_tag_name("Custom")) {
             if let (Some(name), Some(value)) = (custom.attribute("Name"), custom.attribute("Value"))
             {
+                let attributes = custom.attribute("Attributes").unwrap_or_default();
+                let is_secret = attributes.contains("SECURE") || name.starts_with("UnknownName_");
+                let value = if is_secret { HIDDEN } else { value };
                 server.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -365,7 +371,7 @@ impl Reading<'_> {
         let value = self.server.get(name).map_or("", String::as_str);
         let value: Vec<&str> = value.split_whitespace().collect();
         let value = match name.contains("Pass") || BINARY.contains(&name) {
-            true => "(not shown)".to_owned(),
+            true => HIDDEN.to_owned(),
             false => value.join(" "),
         };
         format!("{}: {name}=\"{value}\"", self.location)

@@ -11,7 +11,6 @@ use std::path::Path;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use yaml_rust2::Yaml;
-use yaml_rust2::YamlLoader;
 
 use super::Found;
 use super::ImportError;
@@ -27,6 +26,7 @@ use super::networks::loopback;
 use super::networks::network;
 use super::yaml::Values;
 use super::yaml::flatten;
+use super::yaml::load;
 use crate::credentials::PasswordHash;
 
 /// What is read, and what has been reported of it.
@@ -71,8 +71,7 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
         path: path.to_owned(),
         words,
     };
-    let documents = YamlLoader::load_from_str(&text);
-    let documents = documents.map_err(|error| wrong(format!("this is not YAML: {error}")))?;
+    let documents = load(&text).map_err(&wrong)?;
     let mut values = Values::new();
     match documents.first() {
         Some(root @ Yaml::Hash(_)) => flatten(root, "", &mut values),
@@ -276,7 +275,7 @@ impl Reading<'_> {
 
     fn insecure_passwords(&mut self, has_tls: bool, is_local: bool) {
         let name = "receive.allowInsecureAuth";
-        match (self.is_on(name), has_tls && !is_local) {
+        match (self.one(name).as_deref() == Some("true"), has_tls && !is_local) {
             (true, true) => self.ask(name, "a listener with TLS accepts passwords without TLS from this machine only. Clients that cannot use TLS need a [[listener]] of their own, with tls = \"off\""),
             (true, false) => self.take(name, "a listener without TLS accepts passwords as they come"),
             (false, _) => self.take(name, "a listener with TLS accepts passwords only over TLS"),
@@ -459,7 +458,8 @@ impl Reading<'_> {
     }
 
     fn is_on(&self, name: &str) -> bool {
-        self.one(name).is_some_and(|value| value == "true")
+        self.one(name)
+            .is_some_and(|it| !["false", "no", "off", "0"].contains(&&*it.to_lowercase()))
     }
 
     /// A file that is named relative to config.yml.

@@ -1,5 +1,8 @@
 //! `mynetworks`: who may send without authentication.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use ipnet::IpNet;
 
 use super::settings::Settings;
@@ -18,6 +21,8 @@ pub(super) struct Networks {
     /// Networks that an item with `!` excludes. Postfix takes the first item that fits; here an
     /// exclusion always counts, so that nobody can send who could not before.
     excluded: Vec<IpNet>,
+    /// Files that were read: one may name itself.
+    read: BTreeSet<PathBuf>,
     /// Items that somebody has to decide about, each with the reason.
     pub(super) unclear: Vec<String>,
 }
@@ -80,10 +85,24 @@ impl Networks {
     /// Adds what is in a file: each line is a list, or of a table a network with a result behind
     /// it, which has no meaning here.
     fn add_file(&mut self, path: &str, folder: &Folder, depth: usize, is_table: bool) {
-        match content(&folder.find(path)) {
+        let file = folder.find(path);
+        if !self.read.insert(file.clone()) {
+            return;
+        }
+        match content(&file) {
             Ok(text) if depth < DEEPEST => {
                 let count = if is_table { 1 } else { usize::MAX };
                 let lines = logical_lines(&text);
+                let is_if = |line: &String| {
+                    items(line)
+                        .first()
+                        .is_some_and(|it| it.eq_ignore_ascii_case("if"))
+                };
+                if is_table && lines.iter().any(is_if) {
+                    let words = "has conditions (if): write its addresses into networks";
+                    self.unclear.push(format!("{path} {words}"));
+                    return;
+                }
                 let lists = lines.iter().map(|line| items(line));
                 let networks = lists.flat_map(|list| list.into_iter().take(count));
                 self.add(networks.collect(), folder, depth + 1);
@@ -146,6 +165,28 @@ mod tests {
             ["192.0.2.0/30", "192.0.2.4/32", "192.0.2.6/31", "::1/128"]
         );
         assert_eq!(networks.unclear, [""; 0]);
+    }
+
+    #[test]
+    fn a_table_with_conditions_lets_nobody_in_and_a_file_that_names_itself_has_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (table, own) = (folder.path().join("table"), folder.path().join("own"));
+        std::fs::write(&table, "if 10.1.0.0/16\n10.0.0.0/8 OK\nendif\n").unwrap();
+        let itself = format!("{} ", own.display());
+        std::fs::write(&own, itself.repeat(60) + "192.0.2.1").unwrap();
+        for (kind, file, known, is_unclear) in [
+            ("cidr:", &table, loopback(), true),
+            ("", &own, vec![network("192.0.2.1").unwrap()], false),
+        ] {
+            let text = format!("mynetworks = {kind}{}", file.display());
+            let settings = Settings::parse(&text, "/", "a");
+            let networks = Networks::of(&settings, &Folder("/".into()));
+            let unclear = networks.unclear.join(" ");
+            assert_eq!(unclear.contains("conditions (if)"), is_unclear, "{unclear}");
+            let mut known = known;
+            known.sort();
+            assert_eq!(networks.known, known);
+        }
     }
 
     #[test]

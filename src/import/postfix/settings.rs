@@ -1,5 +1,6 @@
 //! `main.cf`: its parameters, with continuation lines and `$variables` (postconf(5)).
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// The parameters of a `main.cf`.
@@ -8,10 +9,14 @@ pub(super) struct Settings {
     set: BTreeMap<String, String>,
     /// What Postfix itself knows: names of folders, for instance.
     known: BTreeMap<String, String>,
+    /// Variables that were expanded for the present value.
+    steps: Cell<u32>,
 }
 
 /// A variable may contain others, but none that leads back to itself.
 const DEEPEST: usize = 20;
+/// One that does so several times would have no end.
+const MOST_STEPS: u32 = 10_000;
 
 /// Of Postfix, as far as other parameters name them or the relay needs them.
 const DEFAULTS: [(&str, &str); 18] = [
@@ -55,6 +60,7 @@ impl Settings {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            steps: Cell::default(),
         };
         settings.know("config_directory", folder);
         settings.know("myhostname", machine);
@@ -131,7 +137,9 @@ impl Settings {
 
     fn expand(&self, text: &str, depth: usize) -> String {
         let mut expanded = String::new();
-        if depth > DEEPEST {
+        let steps = if depth == 0 { 0 } else { self.steps.get() + 1 };
+        self.steps.set(steps);
+        if depth > DEEPEST || steps > MOST_STEPS {
             return expanded;
         }
         let mut rest = text;
@@ -284,6 +292,13 @@ mod tests {
 
     fn settings(text: &str) -> Settings {
         Settings::parse(text, "/etc/postfix", "mail.contoso.com")
+    }
+
+    #[test]
+    fn a_variable_that_names_itself_several_times_has_an_end() {
+        let settings = settings("a = $a $a $a 10.0.0.0/8");
+
+        assert!(settings.value("a").contains("10.0.0.0/8"));
     }
 
     #[test]

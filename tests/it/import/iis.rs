@@ -81,6 +81,9 @@ fn passwords_and_binary_values_of_iis_are_not_shown() {
     let sample = Sample::of("iis");
     let more = "SmartHostType=\"2\" AnonymousUserPass=\"canary\" IPSecurity=\"18000080canary\"";
     sample.change("MetaBase.xml", "SmartHostType=\"2\"", more);
+    let custom = "<Custom Name=\"UnknownName_37001\" Value=\"canary\" Attributes=\"SECURE\"/>";
+    let end = "</IIsSmtpServer>\n<IIsWebService";
+    sample.change("MetaBase.xml", end, &format!("{custom}{end}"));
 
     let output = sample.import(&["iis", "MetaBase.xml"]);
 

@@ -182,6 +182,23 @@ fn a_list_of_clients_that_cannot_be_read_lets_only_this_machine_send() {
 }
 
 #[test]
+fn a_password_that_is_required_in_other_words_than_true_is_required() {
+    for on in ["yes", "on", "True"] {
+        let sample = Sample::of("smtp2graph");
+        sample.change(
+            "config.yml",
+            "requireAuth: true",
+            &format!("requireAuth: {on}"),
+        );
+
+        let output = sample.import(&["smtp2graph", "config.yml"]);
+
+        let words = said(&output);
+        assert!(words.contains("authentication = \"required\""), "{words}");
+    }
+}
+
+#[test]
 fn an_empty_text_is_the_same_as_a_setting_that_is_missing() {
     let sample = Sample::of("smtp2graph");
     for (from, to) in [
