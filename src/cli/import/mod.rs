@@ -5,7 +5,8 @@
 //! imported, what is there with other values is replaced only with `--replace`, and the old file is kept as
 //! `relay.toml.old` (`merge.rs`); a second import changes nothing; secrets go into files that only
 //! the relay's user can read. The last part of the output is what `check` says of the result. Exit code 0: the
-//! result can be used as it is; 1: something has to be completed first.
+//! relay can start with the result; 1: something has to be completed first. Either way the last list
+//! is to be decided about.
 
 mod devices;
 mod merge;

@@ -46,12 +46,18 @@ struct Reading {
 
 /// In place of a secret.
 const HIDDEN: &str = "(not shown)";
-/// Parts of the names of parameters that have secrets: passwords, and lists in DNS, some of which
-/// have the key of a customer in their name.
-const SECRET_NAMES: [&str; 8] = [
+/// Parts of the names of parameters that have secrets: passwords, what is handed to other programs,
+/// and lists in DNS, some of which have the key of a customer in their name.
+const SECRET_NAMES: [&str; 14] = [
     "passw",
     "_pw",
+    "pwd",
     "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "import_environment",
+    "export_environment",
     "dnsbl_sites",
     "dnswl_sites",
     "dnsbl_reply_map",

@@ -94,7 +94,8 @@ fn a_password_of_postfix_is_neither_shown_nor_written() {
     sample.change(
         "main.cf",
         "hash:/etc/postfix/sasl_passwd",
-        "hash:/etc/postfix/sasl_passwd static:other@contoso.com:canary-static",
+        "hash:/etc/postfix/sasl_passwd static:other@contoso.com:canary-static\n\
+         import_environment = PATH API_PASSWORD=canary-environment\nour_apikey = canary-key",
     );
 
     let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
