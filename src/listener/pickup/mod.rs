@@ -160,10 +160,11 @@ async fn ready(
     Ok((place, candidates))
 }
 
-/// Decides about files that a crash or trouble of the spool left in `.taking/`: the spool knows
-/// whether it has them. While it cannot answer, they stay there. What it had before `forgotten`, or
-/// before the newest message that it has forgotten, it may not know any more; nor what has a time
-/// that is yet to come, from a clock that was wrong. `tell` hears of refused ones.
+/// Decides about files that a crash or trouble of the spool left in `.taking/`. If the spool has
+/// the message, the file is deleted; if it certainly never had it, the file goes back. It cannot
+/// be certain about a file from before `forgotten`, from before the newest message that it has
+/// forgotten, or from the future (the clock was wrong): that goes to `bad/`, and `tell` reports it.
+/// While the spool cannot answer, all of them stay.
 async fn recover(
     place: &Arc<Place>,
     spool: &Spool,

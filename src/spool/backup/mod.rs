@@ -39,7 +39,7 @@ use super::damage::mark;
 use super::damage::mark::Mark;
 use super::database::open_without_log;
 use super::lock;
-use super::operator::orders;
+use super::room::forgotten;
 use super::schema;
 use super::trouble::failed;
 use crate::clock::Timestamp;
@@ -253,9 +253,9 @@ fn manifest(from: &Path) -> Result<Result<Backup, String>, SpoolError> {
     Ok(backup.map_err(|error| format!("backup.json cannot be read: {error}")))
 }
 
-/// So that an operator looks before anything is sent twice. An entry that was being sent
-/// waits again at the next start, so it is held too. The history lacks what was accepted since the
-/// backup, which files of a pickup folder must not bring in again.
+/// Holds what waits, so that an operator looks before anything is sent twice. An entry that was
+/// being sent would wait again at the next start, so it is held too. The history lacks everything
+/// since the backup; the note keeps pickup folders from sending those files again.
 fn hold_what_waits(db: &Connection, now: Timestamp) -> Result<u64, SpoolError> {
     let waits = "state IN ('waiting', 'claimed')";
     let held = match schema::version(db)? {
@@ -274,7 +274,7 @@ fn hold_what_waits(db: &Connection, now: Timestamp) -> Result<u64, SpoolError> {
     let held = held? as u64;
     // A backup of an earlier version may lack the table.
     db.execute_batch(schema::ORDERED)?;
-    orders::note_forgotten(db, &SpoolId::first_of(now).to_string())?;
+    forgotten::note(db, &SpoolId::first_of(now).to_string())?;
     Ok(held)
 }
 

@@ -4,12 +4,9 @@
 //! table `ordered`: `key` is `order ID RUNNING` with the running time in milliseconds, so
 //! that the orders of a message are together and in order; `text` is what was ordered, and
 //! who did if a name is known. Only the last [`MOST`] orders of a message are kept, and they
-//! go with the message. What remains is one row for all: the `text` of `forgotten` is the ID of the
-//! newest message that was removed from the history. A salvage, and a restore that holds what
-//! waits, set it to their own time: nobody knows what the history had.
+//! go with the message. The row `forgotten` of that table is of `room/forgotten.rs`.
 
 use rusqlite::Connection;
-use rusqlite::OptionalExtension;
 use rusqlite::params;
 use serde::Deserialize;
 use serde::Serialize;
@@ -17,7 +14,7 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::clock::Timestamp;
 use crate::mail::SpoolId;
-use crate::spool::columns;
+use crate::spool::room::forgotten;
 
 /// Orders that are kept of one message.
 const MOST: u32 = 20;
@@ -110,14 +107,14 @@ impl Extent {
     pub(in crate::spool) const ALL: [Self; 3] = [Self::Whole, Self::OnlyNote, Self::Nothing];
 }
 
-/// Notes that the history no longer has a message that is removed from it, and forgets its
-/// orders, to this extent. After damage nothing else can be written in this transaction, so its
-/// error is returned.
+/// Forgets the orders of a message that is removed from the history, and notes that it is gone;
+/// `extent` says how much of this is done. Returns damage as an error, because SQLite writes
+/// nothing more in this transaction then.
 pub(in crate::spool) fn forget(db: &Connection, id: &str, extent: Extent) -> rusqlite::Result<()> {
     if extent == Extent::Nothing {
         return Ok(());
     }
-    note_forgotten(db, id)?;
+    forgotten::note(db, id)?;
     if extent == Extent::Whole {
         db.prepare_cached(
             "DELETE FROM ordered WHERE key BETWEEN 'order ' || ?1 || ' ' AND 'order ' || ?1 || '~'",
@@ -125,30 +122,6 @@ pub(in crate::spool) fn forget(db: &Connection, id: &str, extent: Extent) -> rus
         .execute([id])?;
     }
     Ok(())
-}
-
-/// Notes that the history may no longer have messages up to this one.
-pub(in crate::spool) fn note_forgotten(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO ordered (key, text) VALUES ('forgotten', ?1)
-         ON CONFLICT (key) DO UPDATE SET text = excluded.text WHERE excluded.text > ordered.text",
-    )?
-    .execute([id])?;
-    Ok(())
-}
-
-/// Replaces a note that cannot be right.
-pub(in crate::spool) fn replace_forgotten(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO ordered (key, text) VALUES ('forgotten', ?1)")?
-        .execute([id])?;
-    Ok(())
-}
-
-/// The newest message that was removed from the history.
-pub(in crate::spool) fn newest_forgotten(db: &Connection) -> rusqlite::Result<Option<SpoolId>> {
-    db.prepare_cached("SELECT text FROM ordered WHERE key = 'forgotten'")?
-        .query_row([], |row| columns::id(row, 0))
-        .optional()
 }
 
 /// The orders about a message, the oldest first. What cannot be read is not shown.
@@ -197,22 +170,6 @@ mod tests {
     use crate::clock::RunningTime;
     use crate::spool::schema;
 
-    fn id(millis: i64) -> SpoolId {
-        SpoolId::first_of(Timestamp::from_millis(millis))
-    }
-
-    #[test]
-    fn the_newest_forgotten_message_never_goes_back() {
-        let folder = TempDir::new().unwrap();
-        let db = schema::create(&folder.path().join("spool.db")).unwrap();
-        assert_eq!(newest_forgotten(&db).unwrap(), None);
-
-        for (forgotten, newest) in [(2, 2), (1, 2), (3, 3)] {
-            forget(&db, &id(forgotten).to_string(), Extent::Whole).unwrap();
-            assert_eq!(newest_forgotten(&db).unwrap(), Some(id(newest)));
-        }
-    }
-
     #[test]
     fn a_message_is_noted_as_forgotten_although_its_orders_have_to_stay() {
         let folder = TempDir::new().unwrap();
@@ -221,11 +178,12 @@ mod tests {
             at: Timestamp::from_millis(5),
             running: RunningTime::START,
         };
-        let message = id(2).to_string();
+        let removed = SpoolId::first_of(Timestamp::from_millis(2));
+        let message = removed.to_string();
         note(&db, &message, "hold", &GivenBy::from(0), now).unwrap();
 
         forget(&db, &message, Extent::OnlyNote).unwrap();
-        assert_eq!(newest_forgotten(&db).unwrap(), Some(id(2)));
+        assert_eq!(forgotten::newest(&db).unwrap(), Some(removed));
         assert_eq!(of(&db, &message).len(), 1);
 
         forget(&db, &message, Extent::Whole).unwrap();

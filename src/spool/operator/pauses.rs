@@ -122,9 +122,9 @@ impl Pauses {
         Some(format!("but {what} is paused; to go on: {remedy}"))
     }
 
-    /// Since when the oldest message that is not paused waits, if there is one: `oldest` if nothing
-    /// is or was paused. What was paused is given time to leave: it waits since its mailbox was
-    /// resumed.
+    /// Returns since when the oldest message that is not paused has waited, if there is one. A
+    /// message whose pause has ended waits from then on, so that it has time to leave. If nothing
+    /// is or was paused, this is `oldest`.
     pub(in crate::spool) fn oldest_unpaused(
         &self,
         db: &Connection,

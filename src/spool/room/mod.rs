@@ -35,6 +35,7 @@
 //! Mail that waits, is held by an operator or is in quarantine never yields.
 
 mod amounts;
+pub(super) mod forgotten;
 mod purge;
 pub(super) mod reservation;
 pub(super) mod usage;

@@ -21,6 +21,7 @@ use crate::spool::content;
 use crate::spool::operator::orders;
 use crate::spool::operator::orders::Extent;
 use crate::spool::refusals::store;
+use crate::spool::room::forgotten;
 
 /// How often something may yield for one message. In all this allows about ten thousand
 /// entries of history.
@@ -68,7 +69,7 @@ impl Spool {
     ///
     /// Those of the database, except damage.
     pub async fn newest_forgotten(&self) -> Result<Option<SpoolId>, SpoolError> {
-        let read = self.read(orders::newest_forgotten).await;
+        let read = self.read(forgotten::newest).await;
         let now = self.moment().at;
         match read {
             Ok(Some(newest)) if newest.time() > now => {}
@@ -76,7 +77,7 @@ impl Spool {
             read => return read,
         }
         let until = SpoolId::first_of(now);
-        let replace = move |db: &Connection| orders::replace_forgotten(db, &until.to_string());
+        let replace = move |db: &Connection| forgotten::replace(db, &until.to_string());
         match self.shared.writer.write(replace).await {
             Err(error) if !error.is_damage() => Err(error),
             Ok(()) | Err(_) => Ok(Some(until)),

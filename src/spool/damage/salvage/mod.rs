@@ -133,6 +133,8 @@ pub fn salvage(
             disk::move_if_there(&from.join(name), &kept.join(name)).map_err(failed(from))?;
         }
     }
+    let content = content::folder(to);
+    disk::sync(&content).map_err(failed(&content))?;
     disk::move_if_there(&new, &to.join("spool.db")).map_err(failed(&new))?;
     disk::sync(&kept).map_err(failed(&kept))?;
     disk::sync(to).map_err(failed(to))?;

@@ -23,8 +23,8 @@ use crate::spool::SpoolError;
 use crate::spool::attempts;
 use crate::spool::content;
 use crate::spool::damage;
-use crate::spool::operator::orders;
 use crate::spool::operator::pauses;
+use crate::spool::room::forgotten;
 use crate::spool::room::yields::YIELDED;
 use crate::spool::state::State;
 use crate::spool::trouble::failed;
@@ -79,7 +79,7 @@ impl Rows<'_> {
         }
         // Any message until now may be missing, and the note of what was removed too.
         let until = SpoolId::first_of(self.now).to_string();
-        orders::note_forgotten(self.target, &until)?;
+        forgotten::note(self.target, &until)?;
         for id in self.ids() {
             self.message(&id, salvaged)?;
         }
@@ -393,11 +393,10 @@ impl Rows<'_> {
         // Under another name until it is whole: the next salvage takes what it finds for the whole.
         let part = to.with_extension("part");
         let copied = disk::remove(&part)
-            .and_then(|()| fs::copy(file, &part))
-            .and_then(|_| disk::sync(&part))
-            .and_then(|()| disk::rename(&part, &to));
+            .and_then(|()| disk::copy(file, &part))
+            .and_then(|()| disk::move_if_there(&part, &to));
         copied
-            .map_err(failed(file))
+            .map_err(failed(&to))
             .inspect_err(|_| drop(disk::remove(&part)))
     }
 
