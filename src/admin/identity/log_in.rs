@@ -15,7 +15,7 @@ pub use crate::auth::LoggedIn;
 pub struct NotLoggedIn {
     /// In words.
     pub why: Why,
-    /// Whether the user or Entra declined: nothing came back that could have been guessed.
+    /// Whether the user or Entra declined. This does not count as an attempt to guess.
     pub is_declined: bool,
 }
 

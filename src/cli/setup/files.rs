@@ -177,24 +177,29 @@ mod tests {
         names
     }
 
+    /// relay.toml and the secret.
+    fn places(folder: &tempfile::TempDir) -> [PathBuf; 2] {
+        ["relay.toml", "client-secret"].map(|name| folder.path().join(name))
+    }
+
+    fn stage(file: &Path, secret: &Path, content: &str) -> (Staged, Staged) {
+        (
+            Staged::write(file, content.as_bytes(), Readers::Group).unwrap(),
+            Staged::write(secret, content.as_bytes(), Readers::Relay).unwrap(),
+        )
+    }
+
     #[test]
     fn both_files_change_together_and_the_old_ones_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, secret) = (
-            folder.path().join("relay.toml"),
-            folder.path().join("client-secret"),
-        );
-        let stage = |content: &str| {
-            let staged = Staged::write(&file, content.as_bytes(), Readers::Group).unwrap();
-            let value = Staged::write(&secret, content.as_bytes(), Readers::Relay).unwrap();
-            (staged, Some(value))
-        };
+        let [file, secret] = places(&folder);
+        let stage = |content: &str| stage(&file, &secret, content);
 
         let (first, value) = stage("first");
         assert!(!file.exists() && !secret.exists());
-        assert_eq!(put(first, value).unwrap(), None);
+        assert_eq!(put(first, Some(value)).unwrap(), None);
         let (second, value) = stage("second");
-        let old = put(second, value).unwrap().unwrap();
+        let old = put(second, Some(value)).unwrap().unwrap();
 
         let read = |path: &Path| fs::read_to_string(path).unwrap();
         assert_eq!(
@@ -221,15 +226,11 @@ mod tests {
     fn a_file_that_cannot_be_put_in_place_leaves_the_secret_as_it_was() {
         for old in [Some("first"), None] {
             let folder = tempfile::tempdir().unwrap();
-            let (file, secret) = (
-                folder.path().join("relay.toml"),
-                folder.path().join("client-secret"),
-            );
+            let [file, secret] = places(&folder);
             if let Some(old) = old {
                 fs::write(&secret, old).unwrap();
             }
-            let staged = Staged::write(&file, b"second", Readers::Group).unwrap();
-            let value = Staged::write(&secret, b"second", Readers::Relay).unwrap();
+            let (staged, value) = stage(&file, &secret, "second");
             fs::remove_file(staged.path()).unwrap();
 
             put(staged, Some(value)).unwrap_err();
@@ -242,15 +243,8 @@ mod tests {
     #[test]
     fn a_file_or_secret_that_cannot_be_put_in_place_leaves_no_second_name() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, secret) = (
-            folder.path().join("relay.toml"),
-            folder.path().join("client-secret"),
-        );
-        let stage = |content: &str| {
-            let staged = Staged::write(&file, content.as_bytes(), Readers::Group).unwrap();
-            let value = Staged::write(&secret, content.as_bytes(), Readers::Relay).unwrap();
-            (staged, value)
-        };
+        let [file, secret] = places(&folder);
+        let stage = |content: &str| stage(&file, &secret, content);
         let (first, value) = stage("first");
         put(first, Some(value)).unwrap();
 

@@ -69,7 +69,7 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refused> {
     visitor.require(Role::Administrator)?;
-    let Some(device) = device(&page, &client, asked.user.as_deref()) else {
+    let Some((_, device)) = super::known(&page, &client, asked.user.as_deref()) else {
         return Ok(super::unknown(&visitor));
     };
     Ok(proposed(&page, &visitor, device, None).await?)
@@ -83,10 +83,10 @@ pub(super) async fn allow(
 ) -> Result<Response, Refused> {
     let session = visitor.logged_in()?;
     let texts = &visitor.texts().allow_device;
-    let Some(device) = device(&page, &client, Some(&confirmed.user)) else {
+    let Some((_, device)) = super::known(&page, &client, Some(&confirmed.user)) else {
         return Ok(super::unknown(&visitor));
     };
-    visitor.audit_about(name(&device));
+    visitor.audit_about(super::name(&device));
     let permission = match page.admin_state.permission(&device).await {
         Ok(Some(permission)) if permission.change.version() == confirmed.version => permission,
         Ok(_) => {
@@ -101,7 +101,7 @@ pub(super) async fn allow(
         }
     };
     let what = (Language::English.texts().allow_device.what)(permission.kind, &permission.added);
-    visitor.audit_about(format!("{}: {what}", name(&device)));
+    visitor.audit_about(format!("{}: {what}", super::name(&device)));
     let (admin_state, by) = (page.admin_state.clone(), session.name.clone());
     let applied = async move { admin_state.allow(permission, &by).await };
     let applied = page.orders.spawn(applied).await;
@@ -127,19 +127,6 @@ pub(super) async fn allow(
             Ok(proposed(&page, &visitor, device, problem).await?)
         }
     }
-}
-
-/// A device, in the audit list.
-pub(super) fn name(device: &DeviceView) -> String {
-    let user = device.user.iter().map(|user| format!(" ({user})"));
-    let client = device.client.map(|client| client.to_string());
-    client.into_iter().chain(user).collect()
-}
-
-/// The device at this address with this user; none of them if it is empty.
-pub(super) fn device(page: &Page, client: &str, user: Option<&str>) -> Option<DeviceView> {
-    let user = user.filter(|user| !user.is_empty());
-    page.admin_state.device(client.parse().ok()?, user)
 }
 
 /// The page with the change, and perhaps what was wrong with the last attempt.

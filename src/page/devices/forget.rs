@@ -2,7 +2,6 @@
 //! the list of devices changes, so there is nothing to write into relay.toml; a `[[user]]` stays
 //! until it is removed (`user.rs`).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::Path;
@@ -13,11 +12,9 @@ use axum::response::Redirect;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::allow::device;
-use super::allow::name;
+use super::name;
 use super::path;
 use super::user::Question;
-use crate::admin::DeviceView;
 use crate::page::Page;
 use crate::page::layout::Tab;
 use crate::page::visitor::Refused;
@@ -36,7 +33,7 @@ pub(super) async fn ask(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refused> {
     visitor.require(Role::Administrator)?;
-    let Some((_, device)) = known(&page, &client, &asked) else {
+    let Some((_, device)) = super::known(&page, &client, asked.user.as_deref()) else {
         return Ok(super::unknown(&visitor));
     };
     let texts = &visitor.texts().devices;
@@ -46,7 +43,6 @@ pub(super) async fn ask(
         name: name(&device),
         title: texts.forget,
         words: texts.forget_question,
-        button: texts.forget,
         change: Some((String::new(), Vec::new())),
         problems: Vec::new(),
         is_stale: false,
@@ -59,7 +55,7 @@ pub(super) async fn forget(
     Path(client): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let Some((client, device)) = known(&page, &client, &asked) else {
+    let Some((client, device)) = super::known(&page, &client, asked.user.as_deref()) else {
         return super::unknown(&visitor);
     };
     visitor.audit_about(name(&device));
@@ -70,10 +66,4 @@ pub(super) async fn forget(
         true => Redirect::to("/devices").into_response(),
         false => super::unknown(&visitor),
     }
-}
-
-/// A device that has sent or was refused, with its address.
-fn known(page: &Page, client: &str, asked: &Asked) -> Option<(IpAddr, DeviceView)> {
-    let device = device(page, client, asked.user.as_deref())?;
-    Some((device.client?, device))
 }

@@ -9,6 +9,7 @@ mod one;
 pub(super) mod texts;
 mod user;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -75,6 +76,20 @@ pub(super) fn router() -> Router<Arc<Page>> {
                 forget::forget,
             )),
         )
+}
+
+/// The device at this address with this user, or with none if that is empty.
+fn known(page: &Page, client: &str, user: Option<&str>) -> Option<(IpAddr, DeviceView)> {
+    let user = user.filter(|user| !user.is_empty());
+    let device = page.admin_state.device(client.parse().ok()?, user)?;
+    Some((device.client?, device))
+}
+
+/// A device, in the audit list.
+fn name(device: &DeviceView) -> String {
+    let user = device.user.iter().map(|user| format!(" ({user})"));
+    let client = device.client.map(|client| client.to_string());
+    client.into_iter().chain(user).collect()
 }
 
 /// A device as it is shown.

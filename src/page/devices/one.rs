@@ -107,12 +107,7 @@ pub(super) async fn show(
 ) -> Result<Response, Broken> {
     let all = visitor.texts();
     let texts = &all.devices;
-    let user = asked.user.as_deref().filter(|user| !user.is_empty());
-    let known = client.parse().ok().and_then(|client| {
-        let device = page.admin_state.device(client, user)?;
-        Some((device.client?, device))
-    });
-    let Some((client, device)) = known else {
+    let Some((client, device)) = super::known(&page, &client, asked.user.as_deref()) else {
         return Ok(super::unknown(&visitor));
     };
     let layout = page.layout(&visitor, Some(Tab::Devices)).await?;

@@ -99,7 +99,6 @@ pub(in crate::page) struct AddTexts {
     pub(in crate::page) from: &'static str,
     pub(in crate::page) kinds: &'static str,
     pub(in crate::page) waits: &'static str,
-    pub(in crate::page) look: &'static str,
     pub(in crate::page) came: &'static str,
     pub(in crate::page) refused: &'static str,
     pub(in crate::page) changed: &'static str,

@@ -69,7 +69,6 @@ pub(super) struct Question {
     pub(super) name: String,
     pub(super) title: &'static str,
     pub(super) words: &'static str,
-    pub(super) button: &'static str,
     /// The version of the change, and its lines, if it is known before.
     pub(super) change: Option<(String, Vec<Line>)>,
     /// Why it cannot be, in English.
@@ -170,7 +169,6 @@ async fn removal(
         name,
         title: texts.remove,
         words: texts.remove_question,
-        button: texts.remove,
         change,
         problems,
         is_stale,
@@ -232,7 +230,6 @@ async fn new_password(
         name,
         title: texts.password,
         words: texts.password_question,
-        button: texts.password,
         change: Some((String::new(), Vec::new())),
         problems,
         is_stale: false,

@@ -131,7 +131,8 @@ async fn list(
     visitor: Visitor,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Broken> {
-    let texts = &visitor.texts().messages;
+    let all = visitor.texts();
+    let texts = &all.messages;
     let layout = page.layout(&visitor, Some(Tab::Messages)).await?;
     let (found, problem) = match asked.filter() {
         Ok(filter) => {
@@ -156,7 +157,7 @@ async fn list(
         layout,
         matching,
         states: asked.states(texts),
-        times: asked.times(texts),
+        times: asked.times(all),
         chosen: asked.chosen(texts),
         problem,
         rows: rows.collect(),

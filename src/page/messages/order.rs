@@ -128,7 +128,7 @@ impl OrderPage {
             self.words.push(texts.nothing.to_owned());
             return;
         }
-        self.title = (texts_of_all.question)(action, count);
+        self.title = format!("{}?", (texts_of_all.confirm)(action, count));
         if action == Action::Drop {
             self.words.push(texts_of_all.drop_help.to_owned());
         }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::page::badge::Badge;
 use crate::page::texts::MessagesTexts;
+use crate::page::texts::Texts;
 use crate::spool::Filter;
 use crate::spool::FilterError;
 use crate::spool::Place;
@@ -149,12 +150,13 @@ impl Asked {
         [all].into_iter().chain(states).collect()
     }
 
-    pub(super) fn times(&self, texts: &MessagesTexts) -> Vec<Choice> {
+    pub(super) fn times(&self, all: &Texts) -> Vec<Choice> {
+        let spans = &all.overview;
         let times = [
-            ("", texts.any_time),
-            ("1h", texts.last_hour),
-            ("1d", texts.last_day),
-            ("7d", texts.last_week),
+            ("", all.messages.any_time),
+            ("1h", spans.hour),
+            ("1d", spans.day),
+            ("7d", spans.week),
         ];
         let choices = times.into_iter().map(|(value, title)| Choice {
             value,

@@ -12,7 +12,6 @@ pub(in crate::page) struct OrderTexts {
     pub(in crate::page) further_remarks: fn(usize) -> String,
     /// How many of how many messages were changed so far.
     pub(in crate::page) progress: fn(usize, usize) -> String,
-    pub(in crate::page) look_again: &'static str,
     pub(in crate::page) goes_on: &'static str,
     pub(in crate::page) broken: &'static str,
     pub(in crate::page) nothing_title: &'static str,

@@ -21,7 +21,6 @@ pub(in crate::page) struct TestTexts {
     pub(in crate::page) waits: &'static str,
     /// It does not reload itself any more.
     pub(in crate::page) waits_long: &'static str,
-    pub(in crate::page) look_again: &'static str,
     pub(in crate::page) untested: &'static str,
     pub(in crate::page) untested_list: &'static str,
     pub(in crate::page) again: &'static str,

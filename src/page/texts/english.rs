@@ -47,6 +47,7 @@ pub(super) static TEXTS: Texts = Texts {
         seen: "Seen since",
         show_them: "Show the messages",
         show_it: "Show the message",
+        look_again: "Look again",
         log_out: "Log out",
         inbox: "Sandbox: what arrived",
     },
@@ -149,9 +150,6 @@ pub(super) static TEXTS: Texts = Texts {
         all_states: "All",
         time: "Time",
         any_time: "Any time",
-        last_hour: "Last hour",
-        last_day: "Last 24 hours",
-        last_week: "Last 7 days",
         find: "Search",
         only: "Only",
         without: "Without this filter",
@@ -216,15 +214,6 @@ pub(super) static TEXTS: Texts = Texts {
         hold: "Hold",
         release: "Release",
         drop: "Drop",
-        question: |action, count| {
-            let messages = counted_usize(count, "message");
-            match action {
-                Action::Retry => format!("Retry {messages} now?"),
-                Action::Hold => format!("Hold {messages}?"),
-                Action::Release => format!("Release {messages}?"),
-                Action::Drop => format!("Drop {messages}?"),
-            }
-        },
         confirm: |action, count| {
             let messages = counted_usize(count, "message");
             match action {
@@ -273,7 +262,6 @@ pub(super) static TEXTS: Texts = Texts {
         asking: "The relay is asking Graph",
         waits: "This page reloads itself until the message has ended.",
         waits_long: "The message has not ended yet, and this page no longer reloads itself.",
-        look_again: "Look again",
         untested: "Not tested",
         untested_list: "Whether a device can connect and log in by SMTP, and whether the message \
                         arrives in the inbox: Microsoft may still filter it. Look into the \
@@ -615,7 +603,6 @@ pub(super) static TEXTS: Texts = Texts {
             )
         },
         progress: |done, count| format!("{done} of {count} so far."),
-        look_again: "Look again",
         goes_on: "It goes on if you leave this page.",
         broken: "It stopped:",
         nothing_title: "Nothing to do",
@@ -713,7 +700,6 @@ pub(super) static TEXTS: Texts = Texts {
                 printers and scanners (HP, Canon, Brother, Kyocera, Ricoh, Xerox, Konica Minolta), \
                 cameras, NAS, UPS and applications.",
         waits: "Waiting for the first message of this device …",
-        look: "Look again",
         came: "The first message has come",
         refused: "Clients that were refused, if it is one of them:",
         changed: "What was changed in relay.toml",
@@ -845,14 +831,8 @@ pub(super) static TEXTS: Texts = Texts {
         ok: "OK",
         warning: "warning",
         failure: "failure",
-        failures: |n| match n {
-            1 => "1 failure".to_owned(),
-            n => format!("{n} failures"),
-        },
-        warnings: |n| match n {
-            1 => "1 warning".to_owned(),
-            n => format!("{n} warnings"),
-        },
+        failures: |n| counted_usize(n, "failure"),
+        warnings: |n| counted_usize(n, "warning"),
         passed: |n| format!("{n} OK"),
         check: "Check",
         state: "Result",

@@ -47,6 +47,7 @@ pub(super) static TEXTS: Texts = Texts {
         seen: "Gesehen seit",
         show_them: "Nachrichten anzeigen",
         show_it: "Nachricht anzeigen",
+        look_again: "Noch einmal nachsehen",
         log_out: "Abmelden",
         inbox: "Sandbox: was ankam",
     },
@@ -154,9 +155,6 @@ pub(super) static TEXTS: Texts = Texts {
         all_states: "Alle",
         time: "Zeit",
         any_time: "Beliebig",
-        last_hour: "Letzte Stunde",
-        last_day: "Letzte 24 Stunden",
-        last_week: "Letzte 7 Tage",
         find: "Suchen",
         only: "Nur",
         without: "Ohne diesen Filter",
@@ -224,15 +222,6 @@ pub(super) static TEXTS: Texts = Texts {
         hold: "Anhalten",
         release: "Freigeben",
         drop: "Verwerfen",
-        question: |action, count| {
-            let messages = messages(count);
-            match action {
-                Action::Retry => format!("{messages} jetzt erneut versuchen?"),
-                Action::Hold => format!("{messages} anhalten?"),
-                Action::Release => format!("{messages} freigeben?"),
-                Action::Drop => format!("{messages} verwerfen?"),
-            }
-        },
         confirm: |action, count| {
             let messages = messages(count);
             match action {
@@ -281,7 +270,6 @@ pub(super) static TEXTS: Texts = Texts {
         asking: "Das Relay fragt gerade Graph",
         waits: "Diese Seite lädt sich neu, bis die Nachricht erledigt ist.",
         waits_long: "Die Nachricht ist noch nicht erledigt; diese Seite lädt sich nicht mehr von selbst neu.",
-        look_again: "Noch einmal nachsehen",
         untested: "Nicht getestet",
         untested_list: "Ob sich ein Gerät per SMTP verbinden und anmelden kann, und ob die Nachricht \
                         im Posteingang ankommt: Microsoft kann sie noch herausfiltern. Bitte beim \
@@ -640,7 +628,6 @@ pub(super) static TEXTS: Texts = Texts {
         further_messages: |count| format!("Weitere Nachrichten: {count}."),
         further_remarks: |count| format!("Weitere Hinweise im Protokoll: {count}."),
         progress: |done, count| format!("Bisher {done} von {count}."),
-        look_again: "Noch einmal nachsehen",
         goes_on: "Es geht weiter, auch wenn Sie diese Seite verlassen.",
         broken: "Es wurde abgebrochen:",
         nothing_title: "Nichts zu tun",
@@ -742,7 +729,6 @@ pub(super) static TEXTS: Texts = Texts {
                 Gerät: Drucker und Scanner (HP, Canon, Brother, Kyocera, Ricoh, Xerox, Konica \
                 Minolta), Kameras, NAS, USV und Programme.",
         waits: "Die erste Nachricht dieses Geräts wird erwartet …",
-        look: "Noch einmal nachsehen",
         came: "Die erste Nachricht ist da",
         refused: "Abgewiesen wurden zuletzt, falls es eines davon ist:",
         changed: "Was in relay.toml geändert wurde",
@@ -876,10 +862,7 @@ pub(super) static TEXTS: Texts = Texts {
         warning: "Warnung",
         failure: "Fehler",
         failures: |n| format!("{n} Fehler"),
-        warnings: |n| match n {
-            1 => "1 Warnung".to_owned(),
-            n => format!("{n} Warnungen"),
-        },
+        warnings: |n| counted_usize(n, "Warnung", "Warnungen"),
         passed: |n| format!("{n} in Ordnung"),
         check: "Prüfung",
         state: "Ergebnis",
@@ -889,8 +872,11 @@ pub(super) static TEXTS: Texts = Texts {
 };
 
 fn messages(count: usize) -> String {
-    let count = u64::try_from(count).unwrap_or(u64::MAX);
-    counted(count, "Nachricht", "Nachrichten")
+    counted_usize(count, "Nachricht", "Nachrichten")
+}
+
+fn counted_usize(count: usize, one: &str, more: &str) -> String {
+    counted(u64::try_from(count).unwrap_or(u64::MAX), one, more)
 }
 
 fn counted(count: u64, one: &str, more: &str) -> String {

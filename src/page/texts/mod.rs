@@ -1,10 +1,12 @@
 //! Every text of the page, in one table for each language. A table without one of the
-//! texts does not compile. To add a language: a file like `german.rs`, and a line each in
-//! [`Language`]. To add a page: a struct of its texts in a file of this folder or of the
-//! page's, a field in [`Texts`], and its values in each language.
+//! texts does not compile. To add a language: a file like `german.rs`, its problems in
+//! `attention.rs`, and a line each in [`Language`]. To add a page: a struct of its texts in a
+//! file of this folder or of the page's, a field in [`Texts`], and its values in each language.
 //!
 //! What the relay says about a message or an error (`admin/verdict.rs`, the catalogue) is
-//! in English; the page marks it as such. `attention.rs` translates the problems on top.
+//! in English; the page marks it as such. `attention.rs` translates the problems on top. A few
+//! answers that come before a language is known have all languages in one text (`page/mod.rs`,
+//! `access/mod.rs`).
 
 pub(super) mod attention;
 mod english;
@@ -126,6 +128,7 @@ pub(super) struct LayoutTexts {
     pub(super) seen: &'static str,
     pub(super) show_them: &'static str,
     pub(super) show_it: &'static str,
+    pub(super) look_again: &'static str,
     pub(super) log_out: &'static str,
     pub(super) inbox: &'static str,
 }
@@ -224,9 +227,6 @@ pub(super) struct MessagesTexts {
     pub(super) all_states: &'static str,
     pub(super) time: &'static str,
     pub(super) any_time: &'static str,
-    pub(super) last_hour: &'static str,
-    pub(super) last_day: &'static str,
-    pub(super) last_week: &'static str,
     pub(super) find: &'static str,
     pub(super) only: &'static str,
     pub(super) without: &'static str,
@@ -289,7 +289,6 @@ pub(super) struct MessageTexts {
     pub(super) hold: &'static str,
     pub(super) release: &'static str,
     pub(super) drop: &'static str,
-    pub(super) question: fn(Action, usize) -> String,
     pub(super) confirm: fn(Action, usize) -> String,
     pub(super) drop_help: &'static str,
     pub(super) done: fn(Action, usize) -> String,
