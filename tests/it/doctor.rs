@@ -23,6 +23,7 @@ use crate::common::run;
 use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::stand_in_with;
+use crate::common::stand_in_with_scope;
 use crate::common::tls::Identity;
 use crate::common::write_private;
 
@@ -220,12 +221,7 @@ async fn doctor_finds_a_wrong_tenant_by_its_discovery_document() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permission_granted_in_exchange_is_not_a_failure() {
-    let graph = stand_in_with(Settings {
-        roles: vec![],
-        rbac_mailboxes: vec![MAILBOX.to_owned()],
-        ..Settings::default()
-    })
-    .await;
+    let graph = stand_in_with_scope(MAILBOX).await;
     let home = well(&graph);
 
     let (code, findings) = doctor(&home);

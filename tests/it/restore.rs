@@ -21,6 +21,7 @@ use crate::common::stored::copy_folder;
 use crate::common::stored::refused;
 use crate::common::stored::rename;
 use crate::common::stored::send_large;
+use crate::common::stored::stopped_with;
 use crate::common::stored::waiting;
 
 /// Names and bytes of everything in the folder, except files that a start may change.
@@ -71,9 +72,7 @@ async fn a_missing_database_is_refused_and_everything_stays_as_it_is() {
 async fn a_missing_database_is_refused_after_a_clean_stop_too() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    send_many(&relay, "small", 1);
-    assert!(relay.stop().success());
+    stopped_with(&graph, &home, "small", 1);
     rename(home.path("data/spool.db"), home.path("spool.db.aside"));
 
     let words = refused(&home);
@@ -176,15 +175,11 @@ async fn an_older_database_is_refused_until_the_operator_confirms_it() {
 async fn an_older_database_with_the_log_of_a_newer_one_is_refused() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    send_many(&relay, "before", 1);
-    assert!(relay.stop().success());
+    stopped_with(&graph, &home, "before", 1);
     let (database, backup) = (home.path("data/spool.db"), home.path("backup.db"));
     fs::copy(&database, &backup).unwrap();
     for _ in 0..2 {
-        relay = waiting(&graph, &home);
-        send_many(&relay, "after", 1);
-        relay.stop();
+        stopped_with(&graph, &home, "after", 1);
     }
     let mut relay = waiting(&graph, &home);
     send_many(&relay, "last", 1);
@@ -266,9 +261,7 @@ async fn unknown_files_in_the_content_folder_are_left_alone() {
 async fn after_a_clean_stop_the_database_alone_has_everything() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    send_many(&relay, "small", 20);
-    assert!(relay.stop().success());
+    stopped_with(&graph, &home, "small", 20);
 
     let copy = home.path("copy.db");
     fs::copy(home.path("data/spool.db"), &copy).unwrap();
@@ -378,9 +371,7 @@ async fn the_removed_index_of_the_log_is_written_again() {
 async fn a_truncated_database_accepts_no_mail() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    send_many(&relay, "before", 2);
-    assert!(relay.stop().success());
+    stopped_with(&graph, &home, "before", 2);
     let relay = waiting(&graph, &home);
     send_many(&relay, "after", 1);
     let database = fs::File::options()

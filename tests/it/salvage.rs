@@ -24,6 +24,7 @@ use crate::common::stored::overwrite_page;
 use crate::common::stored::refused;
 use crate::common::stored::rename;
 use crate::common::stored::send_large;
+use crate::common::stored::stopped_with;
 use crate::common::stored::waiting;
 use crate::common::succeeds;
 
@@ -167,9 +168,7 @@ async fn salvage_reads_a_log_whose_database_is_gone() {
 async fn salvage_works_without_the_first_page() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    send_many(&relay, "small", 30);
-    assert!(relay.stop().success());
+    stopped_with(&graph, &home, "small", 30);
     overwrite_page(&database(&home), 1, 0xFF);
     assert!(refused(&home).contains("graph-relay spool salvage"));
 
@@ -205,9 +204,7 @@ async fn salvage_into_another_folder_leaves_the_damaged_one_alone() {
 async fn a_salvage_that_fails_leaves_no_copy_of_the_database() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    send_many(&relay, "small", 2);
-    assert!(relay.stop().success());
+    stopped_with(&graph, &home, "small", 2);
     let names = || -> BTreeSet<_> {
         let files = fs::read_dir(home.path("data")).unwrap();
         files.map(|file| file.unwrap().file_name()).collect()
@@ -242,9 +239,7 @@ fn the_help_says_where_the_damaged_files_are_kept() {
 async fn salvage_reads_content_whose_index_is_damaged() {
     let graph = stand_in().await;
     let home = Home::new(&graph);
-    let mut relay = waiting(&graph, &home);
-    let ids = send_many(&relay, "small", 3);
-    assert!(relay.stop().success());
+    let ids = stopped_with(&graph, &home, "small", 3);
     damage_leaf(&home, "sqlite_autoindex_content_1", 0);
     graph.clear_faults();
     let mut relay = Relay::start(&home);

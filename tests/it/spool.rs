@@ -627,13 +627,7 @@ async fn a_message_that_may_have_been_sent_stays_with_the_mailbox_of_its_draft()
 #[tokio::test(start_paused = true)]
 async fn a_stalled_reception_gives_its_room_to_others() {
     let folder = TempDir::new().unwrap();
-    let settings = Settings {
-        folder: folder.path().to_owned(),
-        size: 1_000_000,
-        free_space: 0,
-        subjects: Subjects::Kept,
-    };
-    let (spool, _) = entries::open_with(&settings, &Clock::System).unwrap();
+    let spool = entries::small(folder.path());
     let piece = vec![b'x'; 600_000];
     let mut first = spool.receive(spool.new_id());
     first.write(&piece).await.unwrap();

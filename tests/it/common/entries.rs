@@ -35,6 +35,17 @@ pub(crate) fn open(folder: &Path, clock: Clock) -> (Spool, Recovered) {
     open_with(&settings, &clock).unwrap()
 }
 
+/// A spool of one megabyte.
+pub(crate) fn small(folder: &Path) -> Spool {
+    let settings = Settings {
+        folder: folder.to_owned(),
+        size: 1_000_000,
+        free_space: 0,
+        subjects: Subjects::Kept,
+    };
+    open_with(&settings, &Clock::System).unwrap().0
+}
+
 pub(crate) fn open_with(
     settings: &Settings,
     clock: &Clock,

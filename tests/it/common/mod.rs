@@ -54,6 +54,16 @@ pub(crate) async fn stand_in_with(settings: Settings) -> Sandbox {
     Sandbox::start(any_port, settings).await.unwrap()
 }
 
+/// The stand-in with an app whose only right is Exchange's RBAC, for this mailbox.
+pub(crate) async fn stand_in_with_scope(mailbox: &str) -> Sandbox {
+    let settings = Settings {
+        roles: Vec::new(),
+        rbac_mailboxes: vec![mailbox.to_owned()],
+        ..Settings::default()
+    };
+    stand_in_with(settings).await
+}
+
 /// Waits until the stand-in has received this number of messages.
 pub(crate) async fn arrived(graph: &Sandbox, count: usize) -> Vec<Arc<Arrival>> {
     let waited = tokio::time::timeout(PATIENCE, graph.arrived(count)).await;

@@ -15,6 +15,7 @@ use super::Relay;
 use super::arrived;
 use super::message;
 use super::said;
+use super::send_many;
 use super::send_one;
 
 /// SQLite's default.
@@ -27,6 +28,14 @@ pub(crate) fn waiting(graph: &Sandbox, home: &Home) -> Relay {
         ..Fault::at_token(503)
     });
     Relay::start(home)
+}
+
+/// Fills a spool with this many plain messages that wait, and stops its relay; returns their ids.
+pub(crate) fn stopped_with(graph: &Sandbox, home: &Home, name: &str, count: usize) -> Vec<String> {
+    let mut relay = waiting(graph, home);
+    let ids = send_many(&relay, name, count);
+    assert!(relay.stop().success());
+    ids
 }
 
 /// Starts the relay again while Entra answers, and waits until so many messages have arrived.
@@ -56,12 +65,16 @@ pub(crate) fn overwrite_page(database: &Path, number: usize, byte: u8) {
 
 /// Overwrites a leaf page of a table or an index.
 pub(crate) fn damage_leaf(home: &Home, name: &str, number: usize) {
-    let db = Connection::open(database(home)).unwrap();
+    damage_leaf_of(&database(home), name, number);
+}
+
+pub(crate) fn damage_leaf_of(database: &Path, name: &str, number: usize) {
+    let db = Connection::open(database).unwrap();
     let leaves = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path";
     let mut leaves = db.prepare(leaves).unwrap();
     let leaves = leaves.query_map([name], |row| row.get(0)).unwrap();
     let leaves: Vec<u32> = leaves.collect::<Result<_, _>>().unwrap();
-    overwrite_page(&database(home), leaves[number] as usize, 0xFF);
+    overwrite_page(database, leaves[number] as usize, 0xFF);
 }
 
 /// The newest message that the history no longer has for certain, as the database notes it.

@@ -15,6 +15,7 @@ use crate::common::arrived;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
+use crate::common::stand_in;
 use crate::common::stand_in_with;
 use crate::sign_in::browse;
 use crate::sign_in::user;
@@ -110,7 +111,7 @@ pub(crate) fn connect(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_connects_a_mailbox_and_a_test_message_arrives() {
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     send_many(&relay, "early", 2);
@@ -191,7 +192,7 @@ async fn a_public_client_connects_a_mailbox_and_any_mailbox_of_from() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_stands_at_the_top_in_words_with_its_remedy() {
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     let mut browser = administrator(&relay, &home);
@@ -230,7 +231,7 @@ async fn an_error_stands_at_the_top_in_words_with_its_remedy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_counts_once_and_only_for_whoever_began_the_sign_in() {
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     let mut browser = administrator(&relay, &home);
@@ -324,7 +325,7 @@ fn named<'a>(account: &'a str, mailbox: &'a str, csrf: &'a str) -> [(&'a str, &'
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_lets_its_user_connect_the_mailbox() {
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     let mut administrator = administrator(&relay, &home);
@@ -373,7 +374,7 @@ async fn a_guest_can_connect_one_mailbox_and_nothing_else() {
         "/devices",
         "/doctor",
     ];
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     let mut administrator = administrator(&relay, &home);
@@ -412,7 +413,7 @@ async fn a_guest_can_connect_one_mailbox_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_works_once() {
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     let mut administrator = administrator(&relay, &home);
@@ -439,7 +440,7 @@ async fn a_link_works_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forgetting_asks_first_and_a_viewer_only_sees_states() {
-    let graph = stand_in_with(Settings::default()).await;
+    let graph = stand_in().await;
     let home = home(&graph);
     let relay = Relay::start(&home);
     let mut browser = administrator(&relay, &home);

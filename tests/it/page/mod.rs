@@ -26,6 +26,11 @@ mod test_message;
 mod timeline;
 mod words;
 
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Settings;
+use graph_relay_sandbox::Station;
+
 use crate::common::Home;
 use crate::common::Relay;
 use crate::common::home::Setup;
@@ -35,7 +40,7 @@ use crate::common::said;
 pub(crate) const ON: &str = "[admin]\naddress = \"127.0.0.1:0\"";
 
 /// A relay with its page, not built yet.
-fn with_page(graph: &graph_relay_sandbox::Sandbox) -> Setup {
+fn with_page(graph: &Sandbox) -> Setup {
     Home::with(graph).sections(ON)
 }
 
@@ -57,4 +62,24 @@ fn link_for(home: &Home, role: &str) -> String {
     let url = String::from_utf8(output.stdout).unwrap();
     let path = url.trim().split_once("://").unwrap().1;
     format!("/{}", path.split_once('/').unwrap().1)
+}
+
+/// Entra's answer where nobody has consented to what the app asks for.
+fn no_consent() -> Fault {
+    let words = "AADSTS65001: The user or administrator has not consented to use the application.";
+    Fault {
+        times: 1000,
+        code: Some("invalid_grant".to_owned()),
+        message: Some(words.to_owned()),
+        ..Fault::at(Station::Token, 400)
+    }
+}
+
+/// Where an administrator consents.
+fn consent(graph: &Sandbox) -> String {
+    let Settings {
+        tenant, client_id, ..
+    } = Settings::default();
+    let url = graph.url();
+    format!("{url}/{tenant}/adminconsent?client_id={client_id}")
 }

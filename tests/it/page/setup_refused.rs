@@ -4,12 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
-use graph_relay_sandbox::Fault;
-use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
-use graph_relay_sandbox::Station;
 
 use super::client::Browser;
+use super::consent;
+use super::no_consent;
 use super::setup::port;
 use super::setup::save;
 use super::setup::secrets;
@@ -20,6 +19,7 @@ use crate::common::Relay;
 use crate::common::binary;
 use crate::common::stand_in;
 use crate::common::stand_in_with;
+use crate::common::stand_in_with_scope;
 
 const OTHER_ID: &str = "99999999-9999-9999-9999-999999999999";
 
@@ -34,26 +34,6 @@ fn at_field<'a>(page: &'a str, field: &str) -> &'a str {
 fn notice(page: &str) -> &str {
     let (_, rest) = page.split_once("id=\"not-saved\"").unwrap();
     rest.split("</section>").next().unwrap()
-}
-
-/// Entra's answer where nobody has consented to what the app asks for.
-pub(super) fn no_consent() -> Fault {
-    let words = "AADSTS65001: The user or administrator has not consented to use the application.";
-    Fault {
-        times: 1000,
-        code: Some("invalid_grant".to_owned()),
-        message: Some(words.to_owned()),
-        ..Fault::at(Station::Token, 400)
-    }
-}
-
-/// Where an administrator consents.
-pub(super) fn consent(graph: &Sandbox) -> String {
-    let Settings {
-        tenant, client_id, ..
-    } = Settings::default();
-    let url = graph.url();
-    format!("{url}/{tenant}/adminconsent?client_id={client_id}")
 }
 
 #[track_caller]
@@ -164,12 +144,7 @@ async fn a_missing_consent_is_named_with_the_address_at_which_an_administrator_g
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_without_roles_is_saved_for_a_mailbox_of_its_scope_and_refused_for_another() {
     let inside = "reports@sandbox.example";
-    let graph = stand_in_with(Settings {
-        roles: Vec::new(),
-        rbac_mailboxes: vec![inside.to_owned()],
-        ..Settings::default()
-    });
-    let graph = graph.await;
+    let graph = stand_in_with_scope(inside).await;
     let home = with_page(&graph).build();
     let relay = Relay::start(&home);
     let mut browser = Browser::logged_in(&relay, &home);

@@ -1,16 +1,14 @@
 //! Test messages on the page.
 
-use graph_relay_sandbox::Settings;
-
 use super::client::Browser;
-use super::setup_refused::consent;
-use super::setup_refused::no_consent;
+use super::consent;
+use super::no_consent;
 use super::with_page;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::home::Credential;
 use crate::common::stand_in;
-use crate::common::stand_in_with;
+use crate::common::stand_in_with_scope;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_message_shows_how_long_each_step_took() {
@@ -181,12 +179,7 @@ async fn a_test_message_without_consent_says_where_an_administrator_grants_it() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_message_from_a_mailbox_outside_the_scope_of_the_app_says_how_to_include_it() {
-    let graph = stand_in_with(Settings {
-        roles: Vec::new(),
-        rbac_mailboxes: vec!["reports@sandbox.example".to_owned()],
-        ..Settings::default()
-    });
-    let graph = graph.await;
+    let graph = stand_in_with_scope("reports@sandbox.example").await;
     let home = with_page(&graph).delivery("retry = [\"1h\"]").build();
     let relay = Relay::start(&home);
     let mut browser = Browser::logged_in(&relay, &home);
