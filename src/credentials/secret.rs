@@ -118,7 +118,11 @@ impl SecretSource {
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "the file {}", path.display()),
+            // Whoever reads this may be in another folder.
+            Self::File(path) => {
+                let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                write!(f, "the file {}", whole.display())
+            }
             Self::Environment(name) => write!(f, "the environment variable {name}"),
             Self::Credential(name) => write!(f, "the systemd credential {name}"),
         }
@@ -211,6 +215,16 @@ mod tests {
         ] {
             assert_eq!(is_open(mode, owner), open, "{mode:04o} of {owner}");
         }
+    }
+
+    #[test]
+    fn an_error_about_a_file_names_its_whole_path() {
+        let error = SecretSource::File("no-such-secret".into()).read();
+
+        let here = std::env::current_dir().unwrap().join("no-such-secret");
+        let shown = format!("cannot read the file {}: ", here.display());
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with(&shown), "{error}");
     }
 
     #[test]
