@@ -18,10 +18,12 @@ use roxmltree::Node;
 
 use super::FROM_ENTRA;
 use super::Found;
+use super::HIDDEN;
 use super::ImportError;
 use super::MESSAGE_SIZES;
 use super::PORT_IS_SHARED;
 use super::draft::Section;
+use super::is_secret;
 use crate::mail::Address;
 
 /// The settings of one server, with those of the service that it does not have itself.
@@ -133,9 +135,6 @@ fn text(path: &Path) -> Result<String, ImportError> {
     Ok(encoding.decode(&bytes).0.into_owned())
 }
 
-/// In the place of a secret, or of what nobody can read.
-const HIDDEN: &str = "(not shown)";
-
 /// The virtual servers by their places, such as `/LM/SmtpSvc/1`.
 fn servers(document: &Document<'_>) -> Vec<(String, Server)> {
     let settings = |node: Node<'_, '_>| -> (String, Server) {
@@ -147,8 +146,8 @@ fn servers(document: &Document<'_>) -> Vec<(String, Server)> {
             if let (Some(name), Some(value)) = (custom.attribute("Name"), custom.attribute("Value"))
             {
                 let attributes = custom.attribute("Attributes").unwrap_or_default();
-                let is_secret = attributes.contains("SECURE") || name.starts_with("UnknownName_");
-                let value = if is_secret { HIDDEN } else { value };
+                let is_hidden = attributes.contains("SECURE") || name.starts_with("UnknownName_");
+                let value = if is_hidden { HIDDEN } else { value };
                 server.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -370,7 +369,7 @@ impl Reading<'_> {
     fn shown(&self, name: &str) -> String {
         let value = self.server.get(name).map_or("", String::as_str);
         let value: Vec<&str> = value.split_whitespace().collect();
-        let value = match name.contains("Pass") || BINARY.contains(&name) {
+        let value = match is_secret(name) || BINARY.contains(&name) {
             true => HIDDEN.to_owned(),
             false => value.join(" "),
         };

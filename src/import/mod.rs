@@ -85,12 +85,49 @@ const PORT_IS_SHARED: &str = "this port needs extra rights, and the old server m
 /// A larger file is no configuration.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
+/// In the place of a secret, or of what nobody can read.
+const HIDDEN: &str = "(not shown)";
+/// Parts of the names of settings that have secrets: passwords, what is handed to other programs,
+/// and lists in DNS, some of which have the key of a customer in their name.
+const SECRET_NAMES: [&str; 14] = [
+    "pass",
+    "_pw",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "import_environment",
+    "export_environment",
+    "dnsbl_sites",
+    "dnswl_sites",
+    "dnsbl_reply_map",
+    "rbl_reply_maps",
+    "maps_rbl_domains",
+];
+
 impl Row {
     fn new(setting: impl Into<String>, words: impl Into<String>) -> Self {
         Self {
-            setting: setting.into(),
-            words: words.into(),
+            setting: without_login(setting.into()),
+            words: without_login(words.into()),
         }
+    }
+}
+
+/// Whether a setting has a secret, by its name: its value is not shown.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+/// A text without the user and the password of a URL: what stands between `://` and `@`.
+fn without_login(text: String) -> String {
+    let url = text.split_once("://");
+    let login = url.and_then(|(before, behind)| Some((before, behind.rsplit_once('@')?.1)));
+    match login {
+        Some((before, host)) => format!("{before}://{HIDDEN}@{host}"),
+        None => text,
     }
 }
 
@@ -128,4 +165,33 @@ fn content(path: &Path) -> Result<String, ImportError> {
     }
     let bytes = std::fs::read(path).map_err(wrong)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_has_the_password_of_a_url() {
+        let mut found = Found::default();
+        found.ask(
+            "url = http://u:canary@a/can@ry@b",
+            "ldap://canary/ :@c is odd",
+        );
+
+        let row = &found.decide[0];
+        assert_eq!(row.setting, "url = http://(not shown)@b");
+        assert_eq!(row.words, "ldap://(not shown)@c is odd");
+        let plain = Row::new("see http://a/b", "it@contoso.com://x");
+        assert_eq!(plain.setting, "see http://a/b");
+        assert_eq!(plain.words, "it@contoso.com://x");
+    }
+
+    #[test]
+    fn names_of_secrets_have_no_case() {
+        for name in ["httpProxy.Password", "AnonymousUserPass", "ldap_bind_pw"] {
+            assert!(is_secret(name), "{name}");
+        }
+        assert!(!is_secret("smtpd_tls_key_file"));
+    }
 }

@@ -27,8 +27,10 @@ use self::settings::is_of_name;
 use self::settings::variables;
 use self::tables::Folder;
 use super::Found;
+use super::HIDDEN;
 use super::ImportError;
 use super::content;
+use super::is_secret;
 
 /// What is read, and what has been reported of it.
 struct Reading {
@@ -44,26 +46,6 @@ struct Reading {
     secrets: BTreeSet<String>,
 }
 
-/// In place of a secret.
-const HIDDEN: &str = "(not shown)";
-/// Parts of the names of parameters that have secrets: passwords, what is handed to other programs,
-/// and lists in DNS, some of which have the key of a customer in their name.
-const SECRET_NAMES: [&str; 14] = [
-    "passw",
-    "_pw",
-    "pwd",
-    "secret",
-    "token",
-    "apikey",
-    "api_key",
-    "import_environment",
-    "export_environment",
-    "dnsbl_sites",
-    "dnswl_sites",
-    "dnsbl_reply_map",
-    "rbl_reply_maps",
-    "maps_rbl_domains",
-];
 /// How the restrictions begin that have the name of a list in DNS behind them.
 const ASKING_LISTS: [&str; 4] = [
     "reject_rbl_",
@@ -165,8 +147,8 @@ fn secrets(settings: &Settings, services: &[Service]) -> BTreeSet<String> {
     let of_services = services.iter().flat_map(|it| &it.overrides);
     let of_services = of_services.map(|(name, value)| (name.as_str(), value.as_str()));
     let all: Vec<(&str, &str)> = of_main.chain(of_services).collect();
-    let is_secret = |name: &&str| SECRET_NAMES.iter().any(|part| name.contains(*part));
-    let names = all.iter().map(|(name, _)| *name).filter(is_secret);
+    let names = all.iter().map(|(name, _)| *name);
+    let names = names.filter(|name| is_secret(name));
     let mut secrets: BTreeSet<String> = names.map(str::to_owned).collect();
     loop {
         let count = secrets.len();

@@ -15,12 +15,14 @@ use secrecy::SecretString;
 use yaml_rust2::Yaml;
 
 use super::Found;
+use super::HIDDEN;
 use super::ImportError;
 use super::MESSAGE_SIZES;
 use super::PORT_IS_SHARED;
 use super::content;
 use super::draft::SecretFile;
 use super::draft::Section;
+use super::is_secret;
 use super::networks::everywhere;
 use super::networks::is_everybody;
 use super::networks::is_here;
@@ -39,7 +41,7 @@ struct Reading<'a> {
 }
 
 /// Settings without a counterpart, by the beginning of their names.
-const REASONS: [(&str, &str); 5] = [
+const REASONS: [(&str, &str); 4] = [
     ("receive.banner", "the relay writes its greeting itself"),
     (
         "receive.rateLimit",
@@ -55,11 +57,9 @@ const REASONS: [(&str, &str); 5] = [
         "retry and expire_after of [delivery]: the relay tries for four days by default, and then \
          reports to the sender",
     ),
-    (
-        "",
-        "this program does not know the setting: look whether the relay needs it",
-    ),
 ];
+/// Of any other setting, whose value may be a secret.
+const UNKNOWN: &str = "this program does not know the setting: look whether the relay needs it";
 
 /// Reads a `config.yml`.
 ///
@@ -378,7 +378,7 @@ impl Reading<'_> {
             self.take(&format!("httpProxy.{name}"), "proxy of [http]");
         }
         if self.one("httpProxy.username").is_some() {
-            self.ask("httpProxy.username", "if the proxy needs a password, write it as proxy = \"http://${NAME}@host:port\" and keep it in the environment");
+            self.ask("httpProxy.username", "if the proxy needs a password, write ${NAME}@ before the host in proxy of [http], and keep user:password as NAME in the environment");
             self.change(
                 "httpProxy.password",
                 "it is not taken over: keep it in the environment",
@@ -398,9 +398,10 @@ impl Reading<'_> {
                     continue;
                 }
                 let mut reasons = REASONS.iter();
-                let reason = reasons.find(|(start, _)| name.starts_with(start));
-                self.found
-                    .lack(setting, reason.map_or("", |(_, words)| words));
+                match reasons.find(|(start, _)| name.starts_with(start)) {
+                    Some((_, reason)) => self.found.lack(setting, *reason),
+                    None => self.found.lack(format!("{name}: {HIDDEN}"), UNKNOWN),
+                }
             }
         }
     }
@@ -424,9 +425,8 @@ impl Reading<'_> {
     }
 
     fn shown(&self, name: &str) -> String {
-        let name_of = name.to_lowercase();
-        match ["secret", "pass"].iter().any(|it| name_of.contains(it)) {
-            true => format!("{name}: (not shown)"),
+        match is_secret(name) {
+            true => format!("{name}: {HIDDEN}"),
             false => format!("{name}: {}", self.many(name).join(", ")),
         }
     }

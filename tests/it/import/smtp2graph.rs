@@ -111,6 +111,26 @@ fn every_setting_of_config_yml_is_in_the_report() {
 }
 
 #[test]
+fn values_of_unknown_settings_and_passwords_in_urls_are_not_shown() {
+    let sample = Sample::of("smtp2graph");
+    let banner = "banner: see http://user:canary@contoso.com/a@b";
+    sample.change("config.yml", "banner: Our mail server", banner);
+    sample.change("config.yml", "surprise: 1", "surprise: {apiUser: canary}");
+
+    let output = sample.import(&["smtp2graph", "config.yml"]);
+
+    let words = said(&output);
+    assert!(!words.contains("canary"), "{words}");
+    let rows = all_settings(&output);
+    for row in [
+        "surprise.apiUser: (not shown)",
+        "receive.banner: see http://(not shown)@b",
+    ] {
+        assert!(rows.contains(&row.to_owned()), "{row}: {rows:#?}");
+    }
+}
+
+#[test]
 fn a_list_of_clients_that_is_missing_lets_only_this_machine_send() {
     let sample = Sample::of("smtp2graph");
     let text = "mode: full\nsend:\n  appReg:\n    tenant: contoso\n    id: '1'\n    secret: x\nreceive:\n  port: 25\n";
