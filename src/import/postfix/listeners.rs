@@ -81,7 +81,7 @@ pub(super) fn add(reading: &mut Reading) {
         let settings = reading.settings.with(&rules.overrides);
         let networks = Networks::of(&settings, &reading.folder);
         unclear.extend(networks.unclear);
-        let found = addresses(reading, service, &settings).map(|addresses| {
+        let found = services::addresses(reading, service, &settings).map(|addresses| {
             let tls = offered(reading, service, &settings, files.as_ref());
             listener(reading, &settings, networks.known, addresses, tls)
         });
@@ -173,63 +173,6 @@ fn tls(settings: &Settings) -> &'static str {
         // Postfix treats the levels that are for servers as encrypt (postconf(5)).
         _ => "starttls-required",
     }
-}
-
-/// The addresses of a service, or nothing if its port is unknown.
-fn addresses(
-    reading: &mut Reading,
-    service: &Service,
-    settings: &Settings,
-) -> Option<(Vec<IpAddr>, bool, u16)> {
-    let (host, port) = match service.name.rsplit_once(':') {
-        Some((host, port)) => (Some(host.trim_matches(['[', ']']).to_owned()), port),
-        None => (None, service.name.as_str()),
-    };
-    let number = match port {
-        "smtp" => Some(25),
-        "smtps" | "submissions" | "urd" => Some(465),
-        "submission" => Some(587),
-        _ => port.parse().ok(),
-    };
-    let Some(number) = number else {
-        reading.found.ask(
-            service.shown(),
-            format!("{port:?} is not a port that this program knows: add a [[listener]] for it"),
-        );
-        return None;
-    };
-    let names = host.map_or_else(|| settings.list("inet_interfaces"), |host| vec![host]);
-    let mut ips = Vec::new();
-    let mut is_all = false;
-    for name in names {
-        match (
-            name.as_str(),
-            name.trim_matches(['[', ']']).parse::<IpAddr>(),
-        ) {
-            ("all", _) => is_all = true,
-            ("loopback-only" | "localhost", _) => {
-                ips.extend(loopback().iter().map(|it| match it {
-                    IpNet::V4(_) => IpAddr::from([127, 0, 0, 1]),
-                    IpNet::V6(v6) => v6.addr().into(),
-                }));
-            }
-            (_, Ok(ip)) => ips.push(ip),
-            (_, Err(_)) => reading.found.ask(
-                service.shown(),
-                format!("it listens on the addresses of {name}: write these into a [[listener]]"),
-            ),
-        }
-    }
-    let protocols = settings.value("inet_protocols");
-    let is_spoken = |ip: &IpAddr| {
-        protocols.contains("all") || protocols.contains(if ip.is_ipv4() { "ipv4" } else { "ipv6" })
-    };
-    ips.retain(is_spoken);
-    if !is_all && ips.is_empty() {
-        let words = "it listens on no address that this program knows: add a [[listener]] for it";
-        reading.found.ask(service.shown(), words);
-    }
-    (is_all || !ips.is_empty()).then_some((ips, is_all, number))
 }
 
 fn listener(

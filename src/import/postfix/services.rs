@@ -2,11 +2,16 @@
 //! those that accept SMTP.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
+
+use super::Reading;
 use super::public;
 use super::settings::Settings;
 use super::settings::bracketed;
 use super::settings::logical_lines;
+use crate::import::networks::loopback;
 
 /// A line of `master.cf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +119,63 @@ pub(super) fn of_clients(services: &[Service], settings: &Settings) -> Vec<Setti
     let accepting = services.iter().filter(|it| it.accepts_mail());
     let rules = accepting.map(|it| with_rules(services, it, settings));
     rules.map(|it| settings.with(&it.overrides)).collect()
+}
+
+/// The addresses of a service, or nothing if its port is unknown.
+pub(super) fn addresses(
+    reading: &mut Reading,
+    service: &Service,
+    settings: &Settings,
+) -> Option<(Vec<IpAddr>, bool, u16)> {
+    let (host, port) = match service.name.rsplit_once(':') {
+        Some((host, port)) => (Some(host.trim_matches(['[', ']']).to_owned()), port),
+        None => (None, service.name.as_str()),
+    };
+    let number = match port {
+        "smtp" => Some(25),
+        "smtps" | "submissions" | "urd" => Some(465),
+        "submission" => Some(587),
+        _ => port.parse().ok(),
+    };
+    let Some(number) = number else {
+        reading.found.ask(
+            service.shown(),
+            format!("{port:?} is not a port that this program knows: add a [[listener]] for it"),
+        );
+        return None;
+    };
+    let names = host.map_or_else(|| settings.list("inet_interfaces"), |host| vec![host]);
+    let mut ips = Vec::new();
+    let mut is_all = false;
+    for name in names {
+        match (
+            name.as_str(),
+            name.trim_matches(['[', ']']).parse::<IpAddr>(),
+        ) {
+            ("all", _) => is_all = true,
+            ("loopback-only" | "localhost", _) => {
+                ips.extend(loopback().iter().map(|it| match it {
+                    IpNet::V4(_) => IpAddr::from([127, 0, 0, 1]),
+                    IpNet::V6(v6) => v6.addr().into(),
+                }));
+            }
+            (_, Ok(ip)) => ips.push(ip),
+            (_, Err(_)) => reading.found.ask(
+                service.shown(),
+                format!("it listens on the addresses of {name}: write these into a [[listener]]"),
+            ),
+        }
+    }
+    let protocols = settings.value("inet_protocols");
+    let is_spoken = |ip: &IpAddr| {
+        protocols.contains("all") || protocols.contains(if ip.is_ipv4() { "ipv4" } else { "ipv6" })
+    };
+    ips.retain(is_spoken);
+    if !is_all && ips.is_empty() {
+        let words = "it listens on no address that this program knows: add a [[listener]] for it";
+        reading.found.ask(service.shown(), words);
+    }
+    (is_all || !ips.is_empty()).then_some((ips, is_all, number))
 }
 
 /// Reads the text of a `master.cf`.
