@@ -38,7 +38,7 @@ pub(super) fn is_here(networks: &[IpNet]) -> bool {
         .all(|it| it.network().is_loopback() && it.broadcast().is_loopback())
 }
 
-/// IPv4 networks in their IPv6 form match nobody in the relay, and Postfix needs no other.
+/// IPv4 networks in their IPv6 form match nobody in the relay.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network.trunc() else {
         return network.trunc();

@@ -1,6 +1,7 @@
 //! `mynetworks`: who may send without authentication.
 
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -11,6 +12,7 @@ use super::settings::logical_lines;
 use super::tables::Folder;
 use crate::import::content;
 use crate::import::networks::is_everybody;
+use crate::import::networks::is_here;
 use crate::import::networks::loopback;
 use crate::import::networks::network;
 
@@ -119,6 +121,10 @@ impl Networks {
             Some(_) if has_host_bits(item) => self.unclear.push(format!(
                 "{item} has bits behind its length, and Postfix refuses it: write the network that is meant"
             )),
+            Some(network) if is_mapped(item) && !is_here(&[network]) => self.unclear.push(format!(
+                "{item} lets nobody send: Postfix compares clients with IPv4 addresses only with IPv4 \
+                 networks. If {network} is meant, write it into networks"
+            )),
             Some(network) if is_everybody(&network) => self.unclear.push(format!(
                 "{item} lets the whole internet send without a password: the relay refuses to do \
                  that, so name the networks that need it"
@@ -135,6 +141,13 @@ impl Networks {
 fn has_host_bits(item: &str) -> bool {
     let plain = item.replace(['[', ']'], "");
     plain.parse::<IpNet>().is_ok_and(|it| it.trunc() != it)
+}
+
+/// Whether it is an IPv4 network in its IPv6 form, such as `[::ffff:192.0.2.0]/120`.
+fn is_mapped(item: &str) -> bool {
+    let plain = item.replace(['[', ']'], "");
+    let ip = plain.split('/').next().map(str::parse::<Ipv6Addr>);
+    ip.is_some_and(|ip| ip.is_ok_and(|ip| ip.to_ipv4_mapped().is_some()))
 }
 
 /// A network without another one: the halves that do not contain it.
@@ -222,6 +235,16 @@ mod tests {
             assert_eq!(networks.known.len(), 1, "{item}");
             assert!(networks.unclear[0].contains(item), "{:?}", networks.unclear);
         }
+    }
+
+    #[test]
+    fn an_ipv4_network_in_its_ipv6_form_lets_nobody_in_except_this_machine() {
+        let text = "mynetworks = [::ffff:127.0.0.0]/104 [::ffff:10.0.0.0]/104 ::ffff:192.0.2.1";
+        let settings = Settings::parse(text, "/", "a");
+        let networks = Networks::of(&settings, &Folder("/".into()));
+        assert_eq!(networks.known, [network("127.0.0.0/8").unwrap()]);
+        assert_eq!(networks.unclear.len(), 2, "{:?}", networks.unclear);
+        assert!(networks.unclear[0].contains("If 10.0.0.0/8 is meant"));
     }
 
     #[test]
