@@ -6,11 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
 
 use super::Reading;
 use super::networks::Networks;
+use super::networks::speaks;
+use super::networks::spoken;
 use super::parameters;
 use super::restrictions;
 use super::restrictions::RESTRICTIONS;
@@ -193,13 +196,17 @@ fn listener(
     };
     let is_local = is_here(&networks);
     if is_all && is_local {
-        ips = vec![IpAddr::from([127, 0, 0, 1])];
+        let here = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
+        ips = here
+            .into_iter()
+            .filter(|ip| speaks(settings, *ip))
+            .collect();
+        ips.truncate(1);
     } else if is_all {
         let has_v6 = networks
             .iter()
             .any(|it| matches!(it, IpNet::V6(v6) if !v6.network().is_loopback()));
-        let speaks_v6 = settings.value("inet_protocols") != "ipv4";
-        ips = match has_v6 && speaks_v6 {
+        ips = match has_v6 {
             true => vec![IpAddr::from([0_u16; 8])],
             false => vec![IpAddr::from([0_u8; 4])],
         };
@@ -233,7 +240,7 @@ fn of_users(
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
          of networks can connect"
     } else if tls != "off" {
-        return everywhere();
+        return spoken(settings, &everywhere());
     } else if is_here(&networks) {
         return networks;
     } else {
@@ -260,7 +267,7 @@ fn without_password(
         "the restrictions of Postfix let nobody send from here to other domains without a password: only \
          this machine can, until you name others in networks",
     );
-    loopback()
+    spoken(settings, &loopback())
 }
 
 fn write(reading: &mut Reading, service: &Service, listener: &Listener) {

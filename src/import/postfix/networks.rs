@@ -1,6 +1,7 @@
 //! `mynetworks`: who may send without authentication.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
@@ -52,10 +53,11 @@ impl Networks {
             let known = networks.known.iter();
             networks.known = known.flat_map(|it| without(*it, excluded)).collect();
         }
+        networks.known = spoken(settings, &networks.known);
         networks.known.sort();
         networks.known.dedup();
         if networks.known.is_empty() {
-            networks.known = loopback();
+            networks.known = spoken(settings, &loopback());
         }
         networks
     }
@@ -135,6 +137,22 @@ impl Networks {
                 .push(format!("{item}: write the address of this machine")),
         }
     }
+}
+
+/// Whether a service with these settings speaks the protocol of an address (`inet_protocols`).
+pub(super) fn speaks(settings: &Settings, ip: IpAddr) -> bool {
+    let other = if ip.is_ipv4() { "ipv6" } else { "ipv4" };
+    let protocols = settings.list("inet_protocols");
+    let is_only_other = protocols.iter().all(|it| it.eq_ignore_ascii_case(other));
+    protocols.is_empty() || !is_only_other
+}
+
+/// The networks from which clients can reach a service with these settings.
+pub(super) fn spoken(settings: &Settings, networks: &[IpNet]) -> Vec<IpNet> {
+    let networks = networks.iter().copied();
+    networks
+        .filter(|it| speaks(settings, it.network()))
+        .collect()
 }
 
 /// Whether it is an address within a network, such as `192.0.2.5/24`.
@@ -234,6 +252,22 @@ mod tests {
             let networks = Networks::of(&settings, &Folder("/".into()));
             assert_eq!(networks.known.len(), 1, "{item}");
             assert!(networks.unclear[0].contains(item), "{:?}", networks.unclear);
+        }
+    }
+
+    #[test]
+    fn only_networks_of_a_protocol_that_postfix_speaks_are_known() {
+        for (protocols, expected) in [
+            ("all", "192.0.2.0/24 ::1/128 2001:db8::/32"),
+            ("ipv4, ipv6", "192.0.2.0/24 ::1/128 2001:db8::/32"),
+            ("ipv4", "192.0.2.0/24"),
+            ("ipv6", "::1/128 2001:db8::/32"),
+        ] {
+            let text = "mynetworks = 192.0.2.0/24 [::1] [2001:db8::]/32\ninet_protocols = ";
+            let settings = Settings::parse(&format!("{text}{protocols}"), "/", "a");
+            let networks = Networks::of(&settings, &Folder("/".into()));
+            let known: Vec<String> = networks.known.iter().map(ToString::to_string).collect();
+            assert_eq!(known.join(" "), expected, "{protocols}");
         }
     }
 

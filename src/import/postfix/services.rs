@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Reading;
+use super::networks::speaks;
 use super::public;
 use super::settings::Settings;
 use super::settings::bracketed;
@@ -166,11 +167,7 @@ pub(super) fn addresses(
             ),
         }
     }
-    let protocols = settings.value("inet_protocols");
-    let is_spoken = |ip: &IpAddr| {
-        protocols.contains("all") || protocols.contains(if ip.is_ipv4() { "ipv4" } else { "ipv6" })
-    };
-    ips.retain(is_spoken);
+    ips.retain(|ip| speaks(settings, *ip));
     if !is_all && ips.is_empty() {
         let words = "it listens on no address that this program knows: add a [[listener]] for it";
         reading.found.ask(service.shown(), words);

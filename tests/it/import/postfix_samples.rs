@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 17] = [
+const INSTALLATIONS: [Installation; 18] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -220,6 +220,17 @@ const INSTALLATIONS: [Installation; 17] = [
             "filter unix pipe",
             "all mail goes to Exchange",
         ],
+    },
+    Installation {
+        name: "networks of both protocols, of which one is not spoken",
+        main: "mynetworks = 127.0.0.0/8 [::1]/128 10.0.0.0/8 [2001:db8::]/32\ninet_protocols = ipv6\n",
+        master: "smtp inet n - y - - smtpd\n2525 inet n - y - - smtpd -o mynetworks=10.0.0.0/8\n",
+        has: &[
+            "address = \"[::]:25\"\nnetworks = [\"::1/128\", \"2001:db8::/32\"]",
+            "address = \"[::1]:2525\"\nnetworks = [\"::1/128\"]",
+        ],
+        has_not: &["10.0.0.0", "127.0.0"],
+        told: &[],
     },
     Installation {
         name: "an address of the other family, and several instances",
