@@ -232,11 +232,15 @@ fn listener(
 fn of_users(
     reading: &mut Reading,
     settings: &Settings,
-    networks: Vec<IpNet>,
+    mut networks: Vec<IpNet>,
     port: u16,
     tls: &str,
 ) -> Vec<IpNet> {
-    let words = if !restrictions::let_send(settings, Whom::Users) {
+    let words = if !restrictions::let_send(settings, Whom::UsersOfNetworks) {
+        networks = spoken(settings, &loopback());
+        "the restrictions of Postfix let nobody send from here to other domains, with a password or \
+         without: only this machine can connect, until you name others in networks"
+    } else if !restrictions::let_send(settings, Whom::Users) {
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
          of networks can connect"
     } else if tls != "off" {

@@ -59,6 +59,8 @@ pub(super) enum Whom {
     Networks,
     /// A user with a password, from any machine.
     Users,
+    /// A user with a password, from a machine of mynetworks.
+    UsersOfNetworks,
 }
 
 /// A list whose classes are being replaced by their restrictions.
@@ -161,14 +163,15 @@ pub(super) fn classes_of(settings: &Settings) -> BTreeSet<String> {
 
 /// Whether every list of restrictions lets these send to any domain.
 pub(super) fn let_send(settings: &Settings, whom: Whom) -> bool {
-    let permitting = match whom {
-        Whom::Networks => "permit_mynetworks",
-        Whom::Users => "permit_sasl_authenticated",
+    let permitting: &[&str] = match whom {
+        Whom::Networks => &["permit_mynetworks"],
+        Whom::Users => &["permit_sasl_authenticated"],
+        Whom::UsersOfNetworks => &["permit_mynetworks", "permit_sasl_authenticated"],
     };
     RESTRICTIONS.iter().all(|name| {
         let items = restrictions_of(settings, name);
         let mut deciding = items.iter().map(String::as_str);
-        let permits = |item: &str| item == permitting || item == "permit";
+        let permits = |item: &str| item == "permit" || permitting.contains(&item);
         let first = deciding.find(|item| permits(item) || refuses(item));
         first.is_none_or(|item| !refuses(item))
     })
@@ -253,6 +256,28 @@ mod tests {
             ),
         ];
         assert_let_send(&cases);
+    }
+
+    #[test]
+    fn users_of_networks_need_each_list_to_permit_one_of_the_two() {
+        for (text, can_send) in [
+            ("", true),
+            ("smtpd_relay_restrictions = reject", false),
+            (
+                "smtpd_client_restrictions = permit_mynetworks, reject\n\
+                 smtpd_relay_restrictions = permit_sasl_authenticated, reject",
+                true,
+            ),
+            (
+                "smtpd_client_restrictions = permit_mynetworks, reject\n\
+                 smtpd_relay_restrictions = reject_unauth_destination",
+                false,
+            ),
+        ] {
+            let settings = parsed(text);
+            let is_let = let_send(&settings, Whom::UsersOfNetworks);
+            assert_eq!(is_let, can_send, "{text}");
+        }
     }
 
     #[test]

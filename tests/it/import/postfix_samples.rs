@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 18] = [
+const INSTALLATIONS: [Installation; 19] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -220,6 +220,20 @@ const INSTALLATIONS: [Installation; 18] = [
             "filter unix pipe",
             "all mail goes to Exchange",
         ],
+    },
+    Installation {
+        name: "users whom the restrictions let send from nowhere",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_chain_files = /etc/a.pem\nsmtpd_tls_security_level = encrypt\n\
+               smtpd_sasl_auth_enable = yes\nsmtpd_restriction_classes = endless\nendless = endless, permit\n",
+        master: "smtp inet n - y - - smtpd -o smtpd_relay_restrictions=reject\n\
+                 587 inet n - y - - smtpd -o smtpd_recipient_restrictions=endless\n",
+        has: &[
+            "address = \"127.0.0.1:25\"",
+            "address = \"127.0.0.1:587\"",
+            "networks = [\"127.0.0.0/8\", \"::1/128\"]",
+        ],
+        has_not: &["192.0.2.0/24", "0.0.0.0"],
+        told: &["with a password or without: only this machine can connect"],
     },
     Installation {
         name: "networks of both protocols, of which one is not spoken",
