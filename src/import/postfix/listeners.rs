@@ -81,7 +81,7 @@ pub(super) fn add(reading: &mut Reading) {
     let accepting = services.iter().filter(|it| it.accepts_mail());
     for service in accepting.clone() {
         let rules = services::with_rules(&services, service, &reading.settings);
-        let settings = reading.settings.with(&rules.overrides);
+        let settings = services::settings_of(service, rules, &reading.settings);
         let networks = Networks::of(&settings, &reading.folder);
         unclear.extend(networks.unclear);
         let found = services::addresses(reading, service, &settings).map(|addresses| {
@@ -238,7 +238,7 @@ fn of_users(
 ) -> Vec<IpNet> {
     let words = if !restrictions::let_send(settings, Whom::UsersOfNetworks) {
         networks = spoken(settings, &loopback());
-        "the restrictions of Postfix let nobody send from here to other domains, with a password or \
+        "Postfix lets nobody send from here to other domains, with a password or \
          without: only this machine can connect, until you name others in networks"
     } else if !restrictions::let_send(settings, Whom::Users) {
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
@@ -268,7 +268,7 @@ fn without_password(
     }
     reading.found.ask(
         format!("mynetworks on port {port}"),
-        "the restrictions of Postfix let nobody send from here to other domains without a password: only \
+        "Postfix lets nobody send from here to other domains without a password: only \
          this machine can, until you name others in networks",
     );
     spoken(settings, &loopback())

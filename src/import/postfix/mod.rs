@@ -71,7 +71,9 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
     let services = match content(&master) {
         Ok(text) => {
             found.files.push(master);
-            services::parse(&text)
+            let services = services::parse(&text);
+            odd_services(&mut found, &text, &services);
+            services
         }
         Err(error) => {
             let words = format!("{error}. A listener on port 25 is assumed");
@@ -101,6 +103,22 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
     parameters::add(&mut reading);
     keep::add(&mut reading);
     Ok(reading.found)
+}
+
+/// The rows of what Postfix does not understand in `master.cf`: without values, which may be secrets.
+fn odd_services(found: &mut Found, text: &str, services: &[Service]) {
+    for number in services::odd_lines(text) {
+        let words = "this line has too few columns, so Postfix does not understand it either: add a \
+                     [[listener]] if it is to accept mail";
+        found.ask(format!("line {number} of master.cf"), words);
+    }
+    for service in services {
+        for name in &service.broken {
+            let words = "Postfix does not understand this option, and does not start the service: it needs \
+                         -o name=value without blanks, or -o { name = value }";
+            found.ask(format!("-o {name} of {}", service.shown()), words);
+        }
+    }
 }
 
 impl Reading {

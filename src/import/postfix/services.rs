@@ -11,7 +11,9 @@ use super::networks::speaks;
 use super::public;
 use super::settings::Settings;
 use super::settings::bracketed;
+use super::settings::is_of_name;
 use super::settings::logical_lines;
+use super::settings::numbered_lines;
 use crate::import::networks::loopback;
 
 /// A line of `master.cf`.
@@ -27,6 +29,10 @@ pub(super) struct Service {
     pub(super) program: String,
     /// The parameters that its options `-o` set.
     pub(super) overrides: Vec<(String, String)>,
+    /// The names in options that Postfix does not understand: it does not start such a service.
+    pub(super) broken: Vec<String>,
+    /// Whether Postfix understands all of its line, and the line behind it.
+    pub(super) is_whole: bool,
 }
 
 /// The services of a `master.cf` as it is installed, by their programs. What they do is done by
@@ -65,6 +71,9 @@ const STOCK_PIPES: [&str; 7] = [
     "mailman",
     "cyrus",
 ];
+
+/// Their arguments contain the command of another program, which may have options of its own.
+const RUNNING_OTHERS: [&str; 2] = ["pipe", "spawn"];
 
 impl Service {
     /// Whether it accepts SMTP from the network.
@@ -113,6 +122,17 @@ pub(super) fn with_rules<'s>(
     let mut services = services.iter();
     let passed = services.find(|it| it.kind == "pass" && it.name == name);
     passed.unwrap_or(service)
+}
+
+/// The parameters that hold for the clients of a service, with the rules of another one or its own.
+/// If Postfix does not understand one of the two, nobody can send there.
+pub(super) fn settings_of(service: &Service, rules: &Service, main: &Settings) -> Settings {
+    let nobody = ("smtpd_relay_restrictions".to_owned(), "reject".to_owned());
+    let settings = main.with(&rules.overrides);
+    match service.is_whole && rules.is_whole {
+        true => settings,
+        false => settings.with(&[nobody]),
+    }
 }
 
 /// The parameters that hold for the clients of each service that accepts mail.
@@ -177,10 +197,23 @@ pub(super) fn addresses(
 
 /// Reads the text of a `master.cf`.
 pub(super) fn parse(text: &str) -> Vec<Service> {
-    logical_lines(text)
-        .iter()
-        .filter_map(|line| service(line))
-        .collect()
+    let mut services: Vec<Service> = Vec::new();
+    for line in logical_lines(text) {
+        if let Some(service) = service(&line) {
+            services.push(service);
+        } else if let Some(before) = services.last_mut() {
+            // The line may have options of the service before it, without the white space.
+            before.is_whole = false;
+        }
+    }
+    services
+}
+
+/// The numbers of the lines that are no services.
+pub(super) fn odd_lines(text: &str) -> Vec<usize> {
+    let lines = numbered_lines(text).into_iter();
+    let odd = lines.filter(|(_, line)| service(line).is_none());
+    odd.map(|(number, _)| number).collect()
 }
 
 fn service(line: &str) -> Option<Service> {
@@ -191,31 +224,50 @@ fn service(line: &str) -> Option<Service> {
     let mut middle = words.by_ref().skip(4);
     let processes = middle.next()?.parse().ok();
     let program = middle.next()?.to_owned();
+    // An option in the place of a name: columns are missing.
+    let is_option = |word: &str| word.starts_with('-') || word.contains('=');
+    if is_option(&name) || is_option(&program) {
+        return None;
+    }
     let arguments: Vec<&str> = middle.collect();
+    let (overrides, mut broken) = options(&arguments.join(" "));
+    if RUNNING_OTHERS.contains(&program.as_str()) {
+        broken.clear();
+    }
     Some(Service {
         name,
         kind,
         processes,
         program,
-        overrides: overrides(&arguments.join(" ")),
+        overrides,
+        is_whole: broken.is_empty(),
+        broken,
     })
 }
 
-/// `-o name=value`, also without the blank, and `-o { name = value }`.
-fn overrides(arguments: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
+/// The parameters that options set, `-o name=value`, also without the blank, and
+/// `-o { name = value }`; and the names in options that Postfix does not understand.
+fn options(arguments: &str) -> (Vec<(String, String)>, Vec<String>) {
+    let (mut found, mut broken) = (Vec::new(), Vec::new());
     let arguments = format!(" {arguments}");
     let mut rest = arguments.as_str();
     while let Some((_, behind)) = rest.split_once(" -o") {
         let text = behind.trim_start();
         let to_blank = || text.split_at(text.find(' ').unwrap_or(text.len()));
         let (option, behind) = bracketed(text, '{', '}').unwrap_or_else(to_blank);
-        if let Some((name, value)) = option.split_once('=') {
-            found.push((name.trim().to_owned(), value.trim().to_owned()));
+        let set = option.split_once('=');
+        let set = set.map(|(name, value)| (name.trim(), value.trim()));
+        let set = set.filter(|(name, _)| !name.is_empty() && name.chars().all(is_of_name));
+        found.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let left = behind.split(" -o").next().unwrap_or_default().trim();
+        if set.is_none() || !left.is_empty() && !left.starts_with('-') {
+            let name = text.trim_start_matches(['{', ' ']);
+            let name = name.split(|c| !is_of_name(c)).next();
+            broken.push(name.unwrap_or_default().to_owned());
         }
         rest = behind;
     }
-    found
+    (found, broken)
 }
 
 #[cfg(test)]
@@ -245,6 +297,36 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn options_that_postfix_does_not_understand_are_named_without_their_values() {
+        for (options, broken) in [
+            ("-o smtpd_a=x -v -o { b = c }", ""),
+            ("-o smtpd_a = x -o b=c", "smtpd_a"),
+            ("-o smtpd_a=x, reject -o b=c", "smtpd_a"),
+            ("-o { smtpd_a = x", "smtpd_a"),
+            ("-o smtpd_a", "smtpd_a"),
+            ("-o", ""),
+        ] {
+            let services = parse(&format!("smtp inet n - y - - smtpd {options}"));
+            assert_eq!(services[0].broken.join(" "), broken, "{options}");
+            let is_whole = broken.is_empty() && options != "-o";
+            assert_eq!(services[0].is_whole, is_whole, "{options}");
+        }
+        let pipe = parse("a unix - n n - - pipe argv=/b -o c");
+        assert!(pipe[0].is_whole);
+    }
+
+    #[test]
+    fn a_line_without_all_columns_is_no_service_and_may_be_part_of_the_one_before() {
+        let text = "smtp inet n - y - - smtpd\n-o smtpd_a=canary\n\n# x\n25 inet n - y - smtpd -o a=b\n\
+                    587 inet n - y smtpd -o a=b\n465 inet n - y - - smtpd\n";
+        let services = parse(text);
+        let names: Vec<_> = services.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["smtp", "465"]);
+        assert!(!services[0].is_whole && services[1].is_whole);
+        assert_eq!(odd_lines(text), [2, 5, 6]);
     }
 
     #[test]

@@ -247,18 +247,24 @@ pub(super) fn odd_lines(text: &str) -> Vec<String> {
 /// Joins lines that begin with white space to the one before. Comments and empty lines between
 /// them do not matter (postconf(5)).
 pub(super) fn logical_lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
+    let lines = numbered_lines(text).into_iter();
+    lines.map(|(_, line)| line).collect()
+}
+
+/// The same, each with the number of the line on which it begins.
+pub(super) fn numbered_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
         let content = line.trim();
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
         match (line.starts_with([' ', '\t']), lines.last_mut()) {
-            (true, Some(last)) => {
+            (true, Some((_, last))) => {
                 last.push(' ');
                 last.push_str(content);
             }
-            _ => lines.push(content.to_owned()),
+            _ => lines.push((number, content.to_owned())),
         }
     }
     lines

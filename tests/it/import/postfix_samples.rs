@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 19] = [
+const INSTALLATIONS: [Installation; 20] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -46,7 +46,7 @@ const INSTALLATIONS: [Installation; 19] = [
         master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
-        told: &["let nobody send from here"],
+        told: &["lets nobody send from here"],
     },
     Installation {
         name: "the same in capitals",
@@ -54,7 +54,7 @@ const INSTALLATIONS: [Installation; 19] = [
         master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
-        told: &["let nobody send from here"],
+        told: &["lets nobody send from here"],
     },
     Installation {
         name: "the same as a class, and a class for tables",
@@ -65,7 +65,7 @@ const INSTALLATIONS: [Installation; 19] = [
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
         told: &[
-            "let nobody send from here",
+            "lets nobody send from here",
             "does not check reject_sender_login_mismatch. Only machines",
             "it is read as part of the restrictions that name it",
         ],
@@ -76,7 +76,7 @@ const INSTALLATIONS: [Installation; 19] = [
         master: SMTP,
         has: &["address = \"127.0.0.1:25\""],
         has_not: &[],
-        told: &["let nobody send from here"],
+        told: &["lets nobody send from here"],
     },
     Installation {
         name: "a level of TLS that is for servers",
@@ -236,6 +236,20 @@ const INSTALLATIONS: [Installation; 19] = [
         told: &["with a password or without: only this machine can connect"],
     },
     Installation {
+        name: "options that Postfix does not understand",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_tls_chain_files = /etc/a.pem\n",
+        master: "smtp inet n - y - - smtpd -o smtpd_client_restrictions = canary\n\
+                 submission inet n - y - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes\n\
+                 -o smtpd_relay_restrictions=canary\n2525 inet n - y - smtpd\n",
+        has: &["address = \"127.0.0.1:25\"", "address = \"127.0.0.1:587\""],
+        has_not: &["192.0.2.0/24", "0.0.0.0"],
+        told: &[
+            "-o smtpd_client_restrictions of smtp inet smtpd (master.cf) Postfix does not understand",
+            "line 3 of master.cf this line has too few",
+            "line 4 of master.cf this line has too few",
+        ],
+    },
+    Installation {
         name: "networks of both protocols, of which one is not spoken",
         main: "mynetworks = 127.0.0.0/8 [::1]/128 10.0.0.0/8 [2001:db8::]/32\ninet_protocols = ipv6\n",
         master: "smtp inet n - y - - smtpd\n2525 inet n - y - - smtpd -o mynetworks=10.0.0.0/8\n",
@@ -337,8 +351,8 @@ fn nothing_is_passed_over_and_nobody_gets_rights_that_they_did_not_have() {
             assert!(rows.iter().any(is_it), "{name}: {parameter}: {rows:#?}");
         }
         for option in options(it.master) {
-            let start = format!("-o {option}=");
-            let is_it = |row: &String| row.starts_with(&start);
+            let (set, broken) = (format!("-o {option}="), format!("-o {option} of "));
+            let is_it = |row: &String| row.starts_with(&set) || row.starts_with(&broken);
             assert!(rows.iter().any(is_it), "{name}: {option}: {rows:#?}");
         }
     }
