@@ -63,27 +63,48 @@ impl Networks {
     }
 
     fn add(&mut self, items: Vec<String>, folder: &Folder, depth: usize) {
-        for item in items {
-            if let Some(excluded) = item.strip_prefix('!') {
-                match network(excluded) {
+        for item in self.joined(items) {
+            let plain = item.trim_start_matches('!');
+            // Postfix turns the meaning over for each sign.
+            if item.len().abs_diff(plain.len()) % 2 == 1 {
+                match network(plain) {
                     Some(network) => self.excluded.push(network),
                     None => self.unclear.push(format!(
-                        "{excluded} is excluded: take its addresses out of networks"
+                        "{plain} is excluded: take its addresses out of networks"
                     )),
                 }
-            } else if let Some(path) = item
+            } else if let Some(path) = plain
                 .strip_prefix("cidr:")
-                .or_else(|| item.starts_with('/').then_some(&item))
+                .or_else(|| plain.starts_with('/').then_some(plain))
             {
-                self.add_file(path, folder, depth, item.starts_with("cidr:"));
-            } else if item.contains(":/") {
+                self.add_file(path, folder, depth, plain.starts_with("cidr:"));
+            } else if plain.contains(":/") {
                 self.unclear.push(format!(
-                    "{item}: write the addresses of this table into networks"
+                    "{plain}: write the addresses of this table into networks"
                 ));
             } else {
-                self.add_network(&item);
+                self.add_network(plain);
             }
         }
+    }
+
+    /// The items of a list, each with the signs `!` before it, even if a blank is between.
+    fn joined(&mut self, items: Vec<String>) -> Vec<String> {
+        let mut joined = Vec::new();
+        let mut signs = String::new();
+        for item in items {
+            if item.chars().all(|c| c == '!') {
+                signs.push_str(&item);
+                continue;
+            }
+            if !signs.is_empty() {
+                self.unclear.push(format!(
+                    "{signs} {item}: Postfix allows no blank behind the !. It is read as {signs}{item}"
+                ));
+            }
+            joined.push(std::mem::take(&mut signs) + &item);
+        }
+        joined
     }
 
     /// Adds what is in a file: each line is a list, or of a table a network with a result behind
@@ -252,6 +273,22 @@ mod tests {
             let networks = Networks::of(&settings, &Folder("/".into()));
             assert_eq!(networks.known.len(), 1, "{item}");
             assert!(networks.unclear[0].contains(item), "{:?}", networks.unclear);
+        }
+    }
+
+    #[test]
+    fn each_sign_turns_an_exclusion_over_even_with_a_blank_behind_it() {
+        for (items, expected, unclear) in [
+            ("192.0.2.8/30 ! 192.0.2.8/31", "192.0.2.10/31", 1),
+            ("192.0.2.8/30, !, 192.0.2.8/31 !", "192.0.2.10/31", 1),
+            ("!!192.0.2.8/30", "192.0.2.8/30", 0),
+            ("192.0.2.8/30 !!!192.0.2.8/31", "192.0.2.10/31", 0),
+        ] {
+            let settings = Settings::parse(&format!("mynetworks = {items}"), "/", "a");
+            let networks = Networks::of(&settings, &Folder("/".into()));
+            let known: Vec<String> = networks.known.iter().map(ToString::to_string).collect();
+            assert_eq!(known.join(" "), expected, "{items}");
+            assert_eq!(networks.unclear.len(), unclear, "{items}");
         }
     }
 
