@@ -154,12 +154,26 @@ fn offered(
     files: Option<&Files>,
 ) -> &'static str {
     let tls = tls(settings);
+    if needs_tls(settings) && (tls == "off" || files.is_none()) {
+        let words = "smtpd_tls_auth_only lets nobody authenticate without TLS, and there is none: set [tls], \
+                     and look at tls of [[listener]]";
+        reading.found.ask(service.shown(), words);
+        return match tls {
+            "implicit" => tls,
+            _ => "starttls-required",
+        };
+    }
     if tls != "off" && files.is_none() {
         let words = "its TLS has no certificate: set [tls] and tls";
         reading.found.ask(service.shown(), words);
         return "off";
     }
     tls
+}
+
+/// Whether Postfix accepts passwords only over TLS.
+fn needs_tls(settings: &Settings) -> bool {
+    settings.is_on("smtpd_tls_auth_only") && settings.is_on("smtpd_sasl_auth_enable")
 }
 
 fn tls(settings: &Settings) -> &'static str {
@@ -243,6 +257,9 @@ fn of_users(
     } else if !restrictions::let_send(settings, Whom::Users) {
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
          of networks can connect"
+    } else if needs_tls(settings) && self::tls(settings) == "off" {
+        "Postfix offers no authentication here, because it has no TLS and smtpd_tls_auth_only asks for it: \
+         only machines of networks can connect, until you name others"
     } else if tls != "off" {
         return spoken(settings, &everywhere());
     } else if is_here(&networks) {

@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 20] = [
+const INSTALLATIONS: [Installation; 21] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -234,6 +234,21 @@ const INSTALLATIONS: [Installation; 20] = [
         ],
         has_not: &["192.0.2.0/24", "0.0.0.0"],
         told: &["with a password or without: only this machine can connect"],
+    },
+    Installation {
+        name: "passwords over TLS only, without TLS or without a certificate",
+        main: "mynetworks = 192.0.2.0/24\nsmtpd_sasl_auth_enable = yes\nsmtpd_tls_auth_only = yes\n",
+        master: "smtp inet n - y - - smtpd\n465 inet n - y - - smtpd -o smtpd_tls_wrappermode=yes\n",
+        has: &[
+            "address = \"0.0.0.0:25\"\ntls = \"starttls-required\"\nauthentication = \"required\"\n\
+             anonymous_networks = [\"192.0.2.0/24\"]\nnetworks = [\"192.0.2.0/24\"]",
+            "tls = \"implicit\"",
+        ],
+        has_not: &["[tls]", "tls = \"off\""],
+        told: &[
+            "smtp inet smtpd (master.cf) smtpd_tls_auth_only lets nobody authenticate without TLS",
+            "smtpd_sasl_auth_enable on port 25 Postfix offers no authentication here",
+        ],
     },
     Installation {
         name: "options that Postfix does not understand",
