@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::Reading;
 use super::tables::Table;
 use super::tables::aliases;
-use crate::import::content;
 use crate::import::draft::Section;
 use crate::mail::Address;
 
@@ -37,12 +36,14 @@ pub(super) fn add(reading: &mut Reading) {
 fn default_domain(reading: &mut Reading) -> Option<String> {
     let written = reading.settings.value("myorigin");
     let origin = match written.starts_with('/') {
-        true => content(&reading.folder.find(&written))
-            .ok()?
-            .lines()
-            .next()?
-            .trim()
-            .to_owned(),
+        true => match reading.folder.read(&written) {
+            Ok(text) => text.lines().next()?.trim().to_owned(),
+            Err(why) => {
+                let words = format!("{why}. Or enter its domain into default_recipient_domain");
+                reading.ask("myorigin", words);
+                return None;
+            }
+        },
         false => written,
     };
     let is_here = reading.settings.list("mydestination").contains(&origin);
@@ -185,13 +186,13 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
         .filter(|_| reading.settings.has("alias_maps"))
     {
         let path = table.split_once(':').map_or("", |(_, path)| path);
-        match content(&reading.folder.find(path)) {
+        match reading.folder.read(path) {
             Ok(text) => wanted.extend(
                 aliases(&text)
                     .into_iter()
                     .map(|(name, targets)| (name, super::settings::items(&targets), "alias_maps")),
             ),
-            Err(error) => reading.found.ask("alias_maps", error.to_string()),
+            Err(why) => reading.found.ask("alias_maps", why),
         }
     }
     reading.take(

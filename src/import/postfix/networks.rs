@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -11,7 +10,6 @@ use super::settings::Settings;
 use super::settings::items;
 use super::settings::logical_lines;
 use super::tables::Folder;
-use crate::import::content;
 use crate::import::networks::is_everybody;
 use crate::import::networks::is_here;
 use crate::import::networks::loopback;
@@ -25,7 +23,7 @@ pub(super) struct Networks {
     /// exclusion always counts, so that nobody can send who could not before.
     excluded: Vec<IpNet>,
     /// Files that were read: one may name itself.
-    read: BTreeSet<PathBuf>,
+    read: BTreeSet<String>,
     /// Items that somebody has to decide about, each with the reason.
     pub(super) unclear: Vec<String>,
 }
@@ -110,11 +108,10 @@ impl Networks {
     /// Adds what is in a file: each line is a list, or of a table a network with a result behind
     /// it, which has no meaning here.
     fn add_file(&mut self, path: &str, folder: &Folder, depth: usize, is_table: bool) {
-        let file = folder.find(path);
-        if !self.read.insert(file.clone()) {
+        if !self.read.insert(path.to_owned()) {
             return;
         }
-        match content(&file) {
+        match folder.read(path) {
             Ok(text) if depth < DEEPEST => {
                 let count = if is_table { 1 } else { usize::MAX };
                 let lines = logical_lines(&text);
@@ -135,7 +132,7 @@ impl Networks {
             Ok(_) => self
                 .unclear
                 .push(format!("{path}: too many lists within lists")),
-            Err(error) => self.unclear.push(error.to_string()),
+            Err(why) => self.unclear.push(why),
         }
     }
 

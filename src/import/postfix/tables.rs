@@ -18,7 +18,7 @@ pub(super) enum Table {
 }
 
 /// Where Postfix has its files, and where they are read: a copy is found by the names that the
-/// original has.
+/// original has, and is not completed with the files of this machine, which are another Postfix's.
 #[derive(Clone, Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
@@ -27,12 +27,20 @@ const WITH_TEXT: [&str; 6] = ["hash", "lmdb", "btree", "texthash", "cdb", "dbm"]
 const USUAL: &str = "/etc/postfix";
 
 impl Folder {
-    /// The path of a file that a parameter names.
-    pub(super) fn find(&self, path: &str) -> PathBuf {
-        let inside = Path::new(path).strip_prefix(USUAL).ok();
-        let copy = inside.map(|inside| self.0.join(inside));
-        copy.filter(|copy| copy.exists())
-            .unwrap_or_else(|| PathBuf::from(path))
+    /// Reads a file that a parameter names, or says why that cannot be done.
+    pub(super) fn read(&self, path: &str) -> Result<String, String> {
+        let place = match Path::new(path).strip_prefix(USUAL) {
+            Ok(inside) => self.0.join(inside),
+            Err(_) => PathBuf::from(path),
+        };
+        if !place.starts_with(&self.0) && self.0 != Path::new(USUAL) {
+            return Err(format!(
+                "{path} is missing: it is not in {}, and the file of this machine may be another one. \
+                 Copy it into that folder, and enter the copy in main.cf",
+                self.0.display()
+            ));
+        }
+        content(&place).map_err(|error| error.to_string())
     }
 
     /// Reads a table such as `hash:/etc/postfix/virtual`.
@@ -44,15 +52,12 @@ impl Folder {
         match kind {
             "inline" => Table::Entries(inline(place)),
             "static" => Table::Entries(vec![("*".to_owned(), place.to_owned())]),
-            _ if WITH_TEXT.contains(&kind) => {
-                let path = self.find(place);
-                match content(&path) {
-                    Ok(text) => Table::Entries(entries(&text)),
-                    Err(error) => Table::Unread(format!(
-                        "{error}. postmap -s {kind}:{place} prints the table if only its database is there"
-                    )),
-                }
-            }
+            _ if WITH_TEXT.contains(&kind) => match self.read(place) {
+                Ok(text) => Table::Entries(entries(&text)),
+                Err(error) => Table::Unread(format!(
+                    "{error}. postmap -s {kind}:{place} prints the table if only its database is there"
+                )),
+            },
             _ => Table::Unread(format!(
                 "the relay has no tables of type {kind}: write the entries that you need into relay.toml"
             )),
@@ -96,6 +101,24 @@ pub(super) fn aliases(text: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_is_not_completed_with_files_of_this_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = tempfile::tempdir().unwrap();
+        let aliases = own.path().join("aliases");
+        std::fs::write(&aliases, "root: it@contoso.com\n").unwrap();
+        let copy = Folder(folder.path().to_owned());
+
+        let missing = copy.read(aliases.to_str().unwrap()).unwrap_err();
+        assert!(missing.contains("aliases is missing"), "{missing}");
+        let inside = copy.read("/etc/postfix/virtual").unwrap_err();
+        let named = folder.path().join("virtual");
+        assert!(inside.contains(named.to_str().unwrap()), "{inside}");
+
+        let usual = Folder(USUAL.into());
+        assert!(usual.read(aliases.to_str().unwrap()).is_ok());
+    }
 
     #[test]
     fn tables_are_read_from_their_texts() {
