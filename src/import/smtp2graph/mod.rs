@@ -151,14 +151,9 @@ impl Reading<'_> {
         } else {
             account.set("mailbox", "from");
         }
-        let senders = self.many("receive.allowedFrom");
-        if !senders.is_empty() {
-            account.list("senders", &senders);
-            self.take(
-                "receive.allowedFrom",
-                "senders of [[account]]: the relay refuses others, because no account serves them",
-            );
-        }
+        let words =
+            "senders of [[account]]: the relay refuses others, because no account serves them";
+        self.allowed("receive.allowedFrom", "senders", &mut account, words);
         self.found.draft.add(account);
     }
 
@@ -224,16 +219,14 @@ impl Reading<'_> {
         }
         let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
         listener.list("networks", &shown);
-        let allowed = self.many("receive.allowedRcpt");
-        if !allowed.is_empty() {
-            listener.list("recipients_allowed", &allowed);
-        }
+        let words = "recipients_allowed of [[listener]]";
+        let name = "receive.allowedRcpt";
+        self.allowed(name, "recipients_allowed", &mut listener, words);
         self.found.draft.add(listener);
         for (name, words) in [
             ("receive.port", "address of [[listener]]"),
             ("receive.listenAddress", "address of [[listener]]"),
             ("receive.requireAuth", "authentication of [[listener]]"),
-            ("receive.allowedRcpt", "recipients_allowed of [[listener]]"),
         ] {
             self.take(name, words);
         }
@@ -247,6 +240,21 @@ impl Reading<'_> {
             self.found.ask(format!("port {port}"), PORT_IS_SHARED);
         }
         self.size();
+    }
+
+    /// Writes a list of addresses, if there is one. One that cannot be read allows nobody.
+    fn allowed(&mut self, name: &str, key: &str, section: &mut Section, words: &str) {
+        let allowed = self.many(name);
+        if self.is_map(name) {
+            section.list::<&str>(key, &[]);
+            let words = format!(
+                "this program cannot read the list: {key} allows nobody until you write the addresses into it"
+            );
+            self.ask(name, &words);
+        } else if !allowed.is_empty() {
+            section.list(key, &allowed);
+            self.take(name, words);
+        }
     }
 
     fn port(&mut self) -> u16 {
@@ -324,8 +332,7 @@ impl Reading<'_> {
             self.take(name, "networks of [[listener]]");
             return networks;
         }
-        let is_below = |it: &String| it.strip_prefix(name).is_some_and(|it| it.starts_with('.'));
-        if !items.is_empty() || self.values.keys().any(is_below) {
+        if !items.is_empty() || self.is_map(name) {
             let words = "this program can read nothing of the list: until you name the machines in \
                          networks of [[listener]], only this machine can send";
             self.ask(name, words);
@@ -371,9 +378,22 @@ impl Reading<'_> {
         let scheme = scheme.unwrap_or_else(|| "http".to_owned());
         let port = self.one("httpProxy.port").map(|it| format!(":{it}"));
         let port = port.unwrap_or_default();
-        self.found.draft.within("[http]", |http| {
-            http.set("proxy", &format!("{scheme}://{host}{port}"));
-        });
+        let is_more = |it: &&String| it.contains("://") || it.contains('@');
+        if [&host, &scheme, &port].iter().any(is_more) {
+            for name in ["host", "port", "protocol"] {
+                let name = format!("httpProxy.{name}");
+                if self.one(&name).is_some() {
+                    let words = "this is no host, port or protocol: write the proxy into proxy of [http], and \
+                                 its password into the environment";
+                    self.found.ask(format!("{name}: {HIDDEN}"), words);
+                    self.reported.insert(name);
+                }
+            }
+        } else {
+            self.found.draft.within("[http]", |http| {
+                http.set("proxy", &format!("{scheme}://{host}{port}"));
+            });
+        }
         for name in ["host", "port", "protocol"] {
             self.take(&format!("httpProxy.{name}"), "proxy of [http]");
         }
@@ -412,6 +432,12 @@ impl Reading<'_> {
 
     fn many(&self, name: &str) -> Vec<String> {
         self.values.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether there are settings in the place of a list, so that nobody knows what it means.
+    fn is_map(&self, name: &str) -> bool {
+        let is_below = |it: &String| it.strip_prefix(name).is_some_and(|it| it.starts_with('.'));
+        self.values.keys().any(is_below)
     }
 
     fn is_on(&self, name: &str) -> bool {

@@ -30,18 +30,17 @@ impl Reading<'_> {
                     self.ask(&of("password"), words);
                 }
             }
-            let senders = self.many(&of("allowedFrom"));
-            match senders.is_empty() {
-                true => _ = user.list("senders", &["*"]),
-                false => _ = user.list("senders", &senders),
+            let allowed = of("allowedFrom");
+            if self.many(&allowed).is_empty() && !self.is_map(&allowed) {
+                user.list("senders", &["*"]);
             }
+            self.allowed(&allowed, "senders", &mut user, "senders of [[user]]");
             self.found.draft.add(user);
             self.take(&of("username"), "name of [[user]]");
             self.change(
                 &of("password"),
                 "password_hash of [[user]]: only its hash is kept",
             );
-            self.take(&of("allowedFrom"), "senders of [[user]]");
         }
     }
 

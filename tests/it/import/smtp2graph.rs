@@ -202,6 +202,48 @@ fn a_list_of_clients_that_cannot_be_read_lets_only_this_machine_send() {
 }
 
 #[test]
+fn a_list_of_addresses_that_cannot_be_read_allows_nobody() {
+    let account = "  allowedFrom: [noreply@contoso.com, scanner@contoso.com]";
+    let user = "      allowedFrom:\n        - scanner@contoso.com";
+    let recipients = "  allowedRcpt:\n    - it@contoso.com";
+    for (list, key, name) in [
+        (account, "senders", "receive.allowedFrom"),
+        (user, "senders", "receive.users.0.allowedFrom"),
+        (recipients, "recipients_allowed", "receive.allowedRcpt"),
+    ] {
+        let sample = Sample::of("smtp2graph");
+        let (before, _) = list.split_once(':').unwrap();
+        sample.change("config.yml", list, &format!("{before}: {{a: b}}"));
+
+        let output = sample.import(&["smtp2graph", "config.yml"]);
+
+        let words = said(&output);
+        assert!(
+            words.contains(&format!("    {key} = []\n")),
+            "{name}: {words}"
+        );
+        let asked = settings(&output, "To be decided or completed");
+        assert!(asked.contains(&name.to_owned()), "{name}: {asked:#?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_more_than_a_host_is_neither_written_nor_shown() {
+    for host in ["user:canary@proxy.contoso.com", "http://canary"] {
+        let sample = Sample::of("smtp2graph");
+        sample.change("config.yml", "proxy.contoso.com", host);
+
+        let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
+
+        assert!(!said(&output).contains("canary"), "{}", said(&output));
+        assert!(!sample.read("new.toml").contains("proxy"));
+        let asked = settings(&output, "To be decided or completed");
+        let row = "httpProxy.host: (not shown)".to_owned();
+        assert!(asked.contains(&row), "{asked:#?}");
+    }
+}
+
+#[test]
 fn a_password_that_is_required_in_other_words_than_true_is_required() {
     for on in ["yes", "on", "True"] {
         let sample = Sample::of("smtp2graph");
