@@ -45,7 +45,7 @@ const DECISIONS: [(&str, &str); 5] = [
     ("SSL*", TLS),
     (
         "IPSecurity",
-        "write only machines that may connect into networks of [[listener]]",
+        "until you write the machines that may connect into networks of [[listener]], only this machine can",
     ),
     (
         "MasqueradeDomain",
@@ -213,7 +213,12 @@ impl Reading<'_> {
     fn listeners(&mut self) {
         let relayed = self.server.get("RelayIpList").map(|list| machines(list));
         let mut networks = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()];
+        let is_limited = self
+            .server
+            .get("IPSecurity")
+            .is_some_and(|it| !it.is_empty());
         match &relayed {
+            Some(_) if is_limited => self.change("RelayIpList", "IPSecurity says which of these machines may connect, so that none is in networks of [[listener]]"),
             Some(Some(machines)) => {
                 networks.extend(machines.iter().filter(|it| !it.is_loopback()).map(ToString::to_string));
                 self.take("RelayIpList", &format!("networks of [[listener]]: {} machines, and this one", machines.len()));
@@ -225,6 +230,7 @@ impl Reading<'_> {
             None => self.found.ask(format!("{}: RelayIpList", self.location), "IIS has no list: until you name the machines in networks of [[listener]], only this machine can send"),
         }
         let is_local = networks.len() == 2;
+        let needs_password = self.needs_password();
         for (name, tls) in [("ServerBindings", "off"), ("SecureBindings", "implicit")] {
             let bindings = self.server.get(name).cloned().unwrap_or_default();
             for binding in bindings.split_whitespace() {
@@ -244,6 +250,9 @@ impl Reading<'_> {
                         "set [tls]: the certificate is in Windows' store, export it as PEM",
                     );
                 }
+                if needs_password {
+                    listener.set("authentication", "required");
+                }
                 listener.list("networks", &networks);
                 self.found.draft.add(listener);
                 if address.port() < 1024 {
@@ -253,6 +262,23 @@ impl Reading<'_> {
             self.take(name, "address of [[listener]]");
         }
         self.change("RelayForAuth", "who authenticates may send if there is a [[user]] and authentication = \"required\" in [[listener]]");
+    }
+
+    /// Whether AuthFlags, as names or as a number, let nobody in without a password.
+    fn needs_password(&mut self) -> bool {
+        let Some(flags) = self.server.get("AuthFlags") else {
+            return false;
+        };
+        let mut names = flags.split('|').map(str::trim);
+        let is_anonymous = match flags.trim().parse::<u32>() {
+            // MD_AUTH_ANONYMOUS
+            Ok(number) => number & 1 == 1,
+            Err(_) => names.any(|it| it.eq_ignore_ascii_case("AuthAnonymous")),
+        };
+        if !is_anonymous {
+            self.ask("AuthFlags", "authentication = \"required\" in [[listener]]: write a [[user]] for each name, because the relay knows no Windows accounts");
+        }
+        !is_anonymous
     }
 
     fn limits(&mut self) {

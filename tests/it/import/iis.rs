@@ -77,6 +77,44 @@ fn settings_about_who_may_connect_and_how_have_to_be_decided() {
 }
 
 #[test]
+fn a_password_that_iis_requires_is_required() {
+    for (flags, is_required) in [
+        ("AuthBasic | AuthNTLM", true),
+        ("6", true),
+        ("", true),
+        ("authanonymous", false),
+        ("3", false),
+    ] {
+        let sample = Sample::of("iis");
+        sample.change("MetaBase.xml", "AuthAnonymous | AuthBasic", flags);
+
+        let output = sample.import(&["iis", "MetaBase.xml"]);
+
+        let words = said(&output);
+        let required = "authentication = \"required\"\n    networks = ";
+        assert_eq!(words.contains(required), is_required, "{flags}: {words}");
+        let rows = settings(&output, "To be decided or completed");
+        let is_it = |row: &String| row.starts_with("/LM/SmtpSvc/1: AuthFlags=");
+        assert!(rows.iter().any(is_it), "{flags}: {rows:#?}");
+    }
+}
+
+#[test]
+fn only_this_machine_can_connect_if_iis_limits_the_machines() {
+    let sample = Sample::of("iis");
+    let more = "SmartHostType=\"2\" IPSecurity=\"18000080\"";
+    sample.change("MetaBase.xml", "SmartHostType=\"2\"", more);
+
+    let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    let written = sample.read("new.toml");
+    assert!(written.contains("address = \"127.0.0.1:25\""), "{written}");
+    assert!(!written.contains("192.0.2.17"), "{written}");
+    let words = said(&output);
+    assert!(words.contains("only this machine can"), "{words}");
+}
+
+#[test]
 fn passwords_and_binary_values_of_iis_are_not_shown() {
     let sample = Sample::of("iis");
     let more = "SmartHostType=\"2\" AnonymousUserPass=\"canary\" IPSecurity=\"18000080canary\"";
