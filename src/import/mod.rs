@@ -118,7 +118,8 @@ impl Row {
 /// Whether a setting has a secret, by its name: its value is not shown.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|part| name.contains(part))
+    let is_program = name.ends_with("_command") && name != "disable_vrfy_command";
+    is_program || SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
 /// A text without the user and the password of a URL: what stands between `://` and `@`.
@@ -189,9 +190,16 @@ mod tests {
 
     #[test]
     fn names_of_secrets_have_no_case() {
-        for name in ["httpProxy.Password", "AnonymousUserPass", "ldap_bind_pw"] {
+        for name in [
+            "httpProxy.Password",
+            "AnonymousUserPass",
+            "ldap_bind_pw",
+            "mailbox_command",
+        ] {
             assert!(is_secret(name), "{name}");
         }
-        assert!(!is_secret("smtpd_tls_key_file"));
+        for name in ["smtpd_tls_key_file", "disable_vrfy_command"] {
+            assert!(!is_secret(name), "{name}");
+        }
     }
 }

@@ -81,10 +81,10 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
             services::parse("smtp inet n - y - - smtpd")
         }
     };
-    for line in settings::odd_lines(&text) {
-        let name = line.split_whitespace().next().unwrap_or_default();
-        let words = "this line of main.cf has no =, so Postfix does not understand it either";
-        found.ask(name, words);
+    for number in settings::odd_lines(&text) {
+        let words = "this line does not set a parameter (name = value), so Postfix does not understand it \
+                     either. If it belongs to the line before, it has to begin with white space";
+        found.ask(format!("line {number} of main.cf"), words);
     }
     let settings = Settings::parse(&text, &folder.to_string_lossy(), machine);
     let mut reading = Reading {

@@ -74,10 +74,16 @@ fn users(reading: &mut Reading) -> Vec<(String, String)> {
     let mut unread = Vec::new();
     for table in reading.settings.list(NAME) {
         match reading.folder.table(&table) {
-            Table::Entries(entries) => users.extend(entries.into_iter().map(|(key, value)| {
-                let user = value.split(':').next().unwrap_or_default();
-                (key, user.to_owned())
-            })),
+            Table::Entries(entries) => {
+                for (key, value) in entries {
+                    match value.split_once(':') {
+                        Some((user, _)) => users.push((key, user.to_owned())),
+                        None => unread.push(format!(
+                            "the entry of {key} has no user before a password: enter the mailbox that sends"
+                        )),
+                    }
+                }
+            }
             Table::Unread(why) => unread.push(why),
         }
     }

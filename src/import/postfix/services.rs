@@ -14,6 +14,7 @@ use super::settings::bracketed;
 use super::settings::is_of_name;
 use super::settings::logical_lines;
 use super::settings::numbered_lines;
+use super::settings::parameter;
 use crate::import::networks::loopback;
 
 /// A line of `master.cf`.
@@ -255,9 +256,7 @@ fn options(arguments: &str) -> (Vec<(String, String)>, Vec<String>) {
         let text = behind.trim_start();
         let to_blank = || text.split_at(text.find(' ').unwrap_or(text.len()));
         let (option, behind) = bracketed(text, '{', '}').unwrap_or_else(to_blank);
-        let set = option.split_once('=');
-        let set = set.map(|(name, value)| (name.trim(), value.trim()));
-        let set = set.filter(|(name, _)| !name.is_empty() && name.chars().all(is_of_name));
+        let set = parameter(option);
         found.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let left = behind.split(" -o").next().unwrap_or_default().trim();
         if set.is_none() || !left.is_empty() && !left.starts_with('-') {

@@ -49,11 +49,9 @@ const DEFAULTS: [(&str, &str); 18] = [
 impl Settings {
     /// Reads the text of a `main.cf` in this folder. The last value of a parameter counts.
     pub(super) fn parse(text: &str, folder: &str, machine: &str) -> Self {
-        let set = logical_lines(text).into_iter().filter_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            let name = name.trim();
-            (!name.is_empty()).then(|| (name.to_owned(), value.trim().to_owned()))
-        });
+        let lines = logical_lines(text);
+        let set = lines.iter().filter_map(|line| parameter(line));
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut settings = Self {
             set: set.collect(),
             known: DEFAULTS
@@ -238,10 +236,20 @@ pub(super) fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &s
     None
 }
 
-/// The lines of a `main.cf` that set no parameter.
-pub(super) fn odd_lines(text: &str) -> Vec<String> {
-    let lines = logical_lines(text).into_iter();
-    lines.filter(|line| !line.contains('=')).collect()
+/// The name and the value of a parameter. The names of some contain that of a service of
+/// `master.cf`, which may have a hyphen.
+pub(super) fn parameter(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim();
+    let is_name = !name.is_empty() && name.chars().all(|c| is_of_name(c) || c == '-');
+    is_name.then(|| (name, value.trim()))
+}
+
+/// The numbers of the lines of a `main.cf` that set no parameter.
+pub(super) fn odd_lines(text: &str) -> Vec<usize> {
+    let lines = numbered_lines(text).into_iter();
+    let odd = lines.filter(|(_, line)| parameter(line).is_none());
+    odd.map(|(number, _)| number).collect()
 }
 
 /// Joins lines that begin with white space to the one before. Comments and empty lines between
@@ -340,6 +348,14 @@ mod tests {
             assert_eq!(settings.value(name), expected, "{name}");
         }
         assert!(settings.is_used("nets") && !settings.is_used("net") && !settings.is_used("one"));
+    }
+
+    #[test]
+    fn a_line_that_sets_no_parameter_is_known_by_its_number() {
+        let text = "a = b\n# x\n\n{ c = d }\n[mx]:25 u:pw=\n a\nodd\n= x\nsmtp-amavis_x = 1\n";
+        assert_eq!(odd_lines(text), [4, 5, 7, 8]);
+        let settings = settings(text);
+        assert_eq!(settings.names().collect::<Vec<_>>(), ["a", "smtp-amavis_x"]);
     }
 
     #[test]

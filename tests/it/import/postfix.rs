@@ -115,6 +115,27 @@ fn a_password_of_postfix_is_neither_shown_nor_written() {
 }
 
 #[test]
+fn a_password_without_a_user_becomes_no_mailbox() {
+    let sample = Sample::of("postfix");
+    let (user, password) = (
+        "noreply@contoso.com:canary-smtp-password",
+        "canary@contoso.com",
+    );
+    sample.change("sasl_passwd", user, password);
+
+    let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+
+    let text = sample.read("new.toml");
+    assert!(
+        text.contains("# mailbox = ") && !text.contains("canary"),
+        "{text}"
+    );
+    let words = said(&output);
+    assert!(!words.contains("canary"), "{words}");
+    assert!(words.contains("has no user before a password"), "{words}");
+}
+
+#[test]
 fn the_file_says_what_is_missing_and_passes_the_check_once_it_is_complete() {
     let sample = Sample::of("postfix");
     let output = sample.import(&["postfix", ".", "--write", "new.toml"]);

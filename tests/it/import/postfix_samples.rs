@@ -203,8 +203,8 @@ const INSTALLATIONS: [Installation; 21] = [
         has: &["networks = [\"192.0.2.0/24\"]"],
         has_not: &[],
         told: &[
-            "does not check check_client_access hash:/etc/postfix/access. Only machines",
-            "does not check check_recipient_access hash:/etc/postfix/recipients. Only machines",
+            "does not check check_client_access. Only machines",
+            "does not check check_recipient_access. Only machines",
             "If this refuses machines",
         ],
     },
@@ -284,14 +284,16 @@ const INSTALLATIONS: [Installation; 21] = [
         told: &[
             "listens on no address",
             "graph-relay import postfix with the folder of each",
-            "has no =",
+            "line 4 of main.cf",
         ],
     },
     Installation {
         name: "secrets in main.cf",
         main: "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = inline:{ {[mx.example.com]:587 = u:canary:/1} }, static:u:canary\n\
                ldap_bind_pw = canary:/def\nmysql_secret = canary\nlogin = static:u:canary\nlmtp_sasl_password_maps = $login\n\
-               key = canary\nsmtpd_client_restrictions = permit_mynetworks, reject_rbl_client $key.zen.example\n",
+               key = canary\nsmtpd_client_restrictions = permit_mynetworks, reject_rbl_client $key.zen.example\n\
+               pol_secret = canary\nsmtpd_data_restrictions = check_policy_service inet:$pol_secret.host:1\n\
+               mailbox_command = /bin/deliver --key canary\n[mx.example.com]:587 u:canary = x\n",
         master: "smtp inet n - y - - smtpd -o own=static:u:canary -o smtp_sasl_password_maps=$own\n \
                  -o smtpd_helo_restrictions=reject_rhsbl_helo,canary.example\n",
         has: &[],
@@ -299,8 +301,9 @@ const INSTALLATIONS: [Installation; 21] = [
         told: &[
             "ldap_bind_pw = (not shown)",
             "login = (not shown)",
+            "line 12 of main.cf",
             "-o own=(not shown) of smtp inet smtpd",
-            "reject_rbl_client (not shown) the relay does not check reject_rbl_client (not shown).",
+            "reject_rbl_client (not shown) the relay does not check reject_rbl_client.",
             "-o smtpd_helo_restrictions=reject_rhsbl_helo,(not shown) of smtp",
         ],
     },
@@ -317,7 +320,8 @@ const INSTALLATIONS: [Installation; 21] = [
 /// The names of all parameters that a main.cf sets.
 fn parameters(main: &str) -> impl Iterator<Item = &str> {
     let lines = main.lines().filter(|line| !line.starts_with([' ', '#']));
-    lines.filter_map(|line| Some(line.split_once('=')?.0.trim()))
+    let names = lines.filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    names.filter(|name| !name.contains([' ', ':']))
 }
 
 /// The names of all parameters that the services of a master.cf set that accept mail.
