@@ -52,6 +52,8 @@ const DECISIONS: [(&str, &str); 5] = [
         "write a [[sender]] with match = \"@old\" and from = \"@new\"",
     ),
 ];
+/// Those of them without which the relay may let in more than IIS.
+const OPENING: [&str; 3] = ["Auth*", "Access*", "IPSecurity"];
 /// Settings without a counterpart, each with the reason; a name ends with `*` where it is the
 /// beginning of several.
 const REASONS: [(&str, &str); 13] = [
@@ -200,8 +202,11 @@ impl Reading<'_> {
                 None => name == pattern,
             };
             let setting = self.shown(name);
-            if let Some((_, words)) = decisions.find(|(pattern, _)| fits(pattern)) {
-                self.found.ask(setting, *words);
+            if let Some((pattern, words)) = decisions.find(|(pattern, _)| fits(pattern)) {
+                match OPENING.contains(pattern) {
+                    true => self.found.warn(setting, *words),
+                    false => self.found.ask(setting, *words),
+                }
                 continue;
             }
             let reason = reasons.find(|(pattern, _)| fits(pattern));
@@ -275,9 +280,7 @@ impl Reading<'_> {
             Ok(number) => number & 1 == 1,
             Err(_) => names.any(|it| it.eq_ignore_ascii_case("AuthAnonymous")),
         };
-        if !is_anonymous {
-            self.ask("AuthFlags", "authentication = \"required\" in [[listener]]: write a [[user]] for each name, because the relay knows no Windows accounts");
-        }
+        self.ask("AuthFlags", "write a [[user]] for each name with which clients authenticate: the relay knows no Windows accounts");
         !is_anonymous
     }
 

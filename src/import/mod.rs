@@ -47,6 +47,8 @@ pub struct Row {
     pub setting: String,
     /// What becomes of it.
     pub words: String,
+    /// Whether the relay may let in more than the other product until somebody has decided.
+    pub may_open: bool,
 }
 
 /// Why a configuration cannot be read.
@@ -111,6 +113,7 @@ impl Row {
         Self {
             setting: without_login(setting.into()),
             words: without_login(words.into()),
+            may_open: false,
         }
     }
 }
@@ -147,6 +150,13 @@ impl Found {
 
     fn ask(&mut self, setting: impl Into<String>, words: impl Into<String>) {
         self.decide.push(Row::new(setting, words));
+    }
+
+    /// Asks about a setting without which the relay may let in more than the other product.
+    fn warn(&mut self, setting: impl Into<String>, words: impl Into<String>) {
+        let mut row = Row::new(setting, words);
+        row.may_open = true;
+        self.decide.push(row);
     }
 }
 

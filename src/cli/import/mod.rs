@@ -5,8 +5,8 @@
 //! imported, what is there with other values is replaced only with `--replace`, and the old file is kept as
 //! `relay.toml.old` (`merge.rs`); a second import changes nothing; secrets go into files that only
 //! the relay's user can read. The last part of the output is what `check` says of the result. Exit code 0: the
-//! relay can start with the result; 1: something has to be completed first. Either way the last list
-//! is to be decided about.
+//! relay can start with the result; 1: something has to be completed first, or decided because it may
+//! let in more than before.
 
 mod devices;
 mod merge;
@@ -45,6 +45,9 @@ use crate::platform::system;
 
 /// Where the relay expects its configuration, if no file is written.
 const USUAL: &str = "/etc/graph-relay/relay.toml";
+
+/// Behind a row about which somebody has to decide before the relay starts.
+const MAY_OPEN: &str = ". This may let in more than before";
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -151,10 +154,14 @@ async fn relays(options: &Smtp2graphOptions) -> Result<Vec<SocketAddr>, Failure>
 fn conclude(found: Result<Found, ImportError>, target: &Target) -> Exit {
     let ended = found.map_err(|error| unread(&error)).and_then(|found| {
         report(&found);
-        match &target.write {
-            Some(path) => write(&found, path, target.replace),
-            None => show(&found),
-        }
+        let exit = match &target.write {
+            Some(path) => write(&found, path, target.replace)?,
+            None => show(&found)?,
+        };
+        Ok(match found.decide.iter().any(|row| row.may_open) {
+            true => undecided(),
+            false => exit,
+        })
     });
     ended.unwrap_or_else(Failure::tell)
 }
@@ -192,7 +199,8 @@ fn list(title: &str, rows: &[Row]) {
     say(&format!("\n{title}:"));
     for row in rows {
         say(&format!("  {}", row.setting));
-        say(&format!("        {}", row.words));
+        let opens = if row.may_open { MAY_OPEN } else { "" };
+        say(&format!("        {}{opens}", row.words));
     }
 }
 
@@ -375,6 +383,14 @@ fn uncreated(path: &Path, error: &std::io::Error) -> Failure {
 
 fn incomplete(advice: &str) -> Exit {
     talk(&format!("{advice}: the lines above name what is missing"));
+    Exit::CheckFailed
+}
+
+fn undecided() -> Exit {
+    talk(
+        "Before the relay starts, decide about the settings above that may let in more machines or \
+         senders than before",
+    );
     Exit::CheckFailed
 }
 

@@ -74,6 +74,7 @@ pub(super) fn add(reading: &mut Reading) {
     let services: Vec<Service> = reading.services.clone();
     let mut needs_certificate = false;
     let mut unclear: BTreeSet<String> = BTreeSet::new();
+    let mut open: BTreeSet<String> = BTreeSet::new();
     let of_clients = services::of_clients(&services, &reading.settings);
     let first = || of_clients.iter().find_map(certificate);
     let files = certificate(&reading.settings).or_else(first);
@@ -84,6 +85,7 @@ pub(super) fn add(reading: &mut Reading) {
         let settings = services::settings_of(service, rules, &reading.settings);
         let networks = Networks::of(&settings, &reading.folder);
         unclear.extend(networks.unclear);
+        open.extend(networks.open);
         let found = services::addresses(reading, service, &settings).map(|addresses| {
             let tls = offered(reading, service, &settings, files.as_ref());
             listener(reading, &settings, networks.known, addresses, tls)
@@ -109,6 +111,9 @@ pub(super) fn add(reading: &mut Reading) {
     }
     for words in unclear {
         reading.found.ask("mynetworks", words);
+    }
+    for words in open {
+        reading.found.warn("mynetworks", words);
     }
     if needs_certificate && let Some((certificate, key)) = &files {
         reading.found.draft.within("[tls]", |tls| {

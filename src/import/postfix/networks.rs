@@ -26,6 +26,8 @@ pub(super) struct Networks {
     read: BTreeSet<String>,
     /// Items that somebody has to decide about, each with the reason.
     pub(super) unclear: Vec<String>,
+    /// The same for those that keep machines out.
+    pub(super) open: Vec<String>,
 }
 
 /// A list of lists ends here.
@@ -67,7 +69,7 @@ impl Networks {
             if item.len().abs_diff(plain.len()) % 2 == 1 {
                 match network(plain) {
                     Some(network) => self.excluded.push(network),
-                    None => self.unclear.push(format!(
+                    None => self.open.push(format!(
                         "{plain} is excluded: take its addresses out of networks"
                     )),
                 }
@@ -271,6 +273,15 @@ mod tests {
             assert_eq!(networks.known.len(), 1, "{item}");
             assert!(networks.unclear[0].contains(item), "{:?}", networks.unclear);
         }
+    }
+
+    #[test]
+    fn an_excluded_table_may_let_in_more() {
+        let text = "mynetworks = 192.0.2.0/24 !hash:/etc/postfix/net";
+        let settings = Settings::parse(text, "/", "a");
+        let networks = Networks::of(&settings, &Folder("/".into()));
+        assert_eq!(networks.open.len(), 1);
+        assert_eq!(networks.unclear, [""; 0]);
     }
 
     #[test]

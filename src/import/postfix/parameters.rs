@@ -60,6 +60,9 @@ const DECISIONS: &[(&str, &str)] = &[
     ("smtp_generic_maps", MAPS),
 ];
 
+/// Those of them without which the relay may let in more than Postfix.
+const OPENING: [&str; 2] = ["*_upstream_proxy_protocol", "smtpd_tls_req_ccert"];
+
 /// Names, or their beginnings before a `*`. The first that fits counts.
 const REASONS: &[(&str, &str)] = &[
     ("*_bcc_maps", COPIES),
@@ -265,6 +268,7 @@ pub(super) fn left(found: &mut Found, settings: &Settings, name: &str, setting: 
     let decision = DECISIONS.iter().find(fits);
     let is_set = !["", "no"].contains(&settings.value(name).as_str());
     match (decision.filter(|_| is_set), reason(name)) {
+        (Some((pattern, words)), _) if OPENING.contains(pattern) => found.warn(setting, *words),
         (Some((_, words)), _) => found.ask(setting, *words),
         (None, OTHER) if settings.is_used(name) => found.take(setting, PART_OF_OTHERS),
         (None, reason) => found.lack(setting, reason),

@@ -198,7 +198,7 @@ pub(super) fn report(found: &mut Found, setting: String, items: &[String]) {
         let advice = "If this refuses machines, senders or recipients that you must keep out, take the \
                       machines out of networks, and set senders of [[user]] and recipients_allowed of \
                       [[listener]]";
-        found.ask(setting, format!("{words}. {advice}"));
+        found.warn(setting, format!("{words}. {advice}"));
     } else {
         found.lack(setting, words);
     }
@@ -426,6 +426,7 @@ mod tests {
             let items = [name.to_owned(), "reject".to_owned()];
             report(&mut found, "smtpd_sender_restrictions".to_owned(), &items);
             assert_eq!(found.decide.len(), 1, "{name}");
+            assert!(found.decide[0].may_open, "{name}");
         }
     }
 

@@ -175,6 +175,32 @@ fn the_file_says_what_is_missing_and_passes_the_check_once_it_is_complete() {
 }
 
 #[test]
+fn the_exit_code_says_that_something_may_let_in_more() {
+    let account = "[[account]]\ntenant = \"contoso.onmicrosoft.com\"\n\
+                   client_id = \"22222222-2222-2222-2222-222222222222\"\n\
+                   client_secret_env = \"PATH\"\nmailbox = \"noreply@contoso.com\"\n";
+    for (restrictions, code) in [
+        ("permit_mynetworks", 0),
+        ("check_client_access hash:/a, permit", 1),
+    ] {
+        let sample = Sample::of("postfix");
+        let main = format!("mynetworks = 192.0.2.1\nsmtpd_client_restrictions = {restrictions}\n");
+        fs::write(sample.path("main.cf"), main).unwrap();
+        fs::write(sample.path("master.cf"), "smtp inet n - y - - smtpd\n").unwrap();
+        fs::write(sample.path("new.toml"), account).unwrap();
+
+        let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+
+        let words = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{words}");
+        let is_told = code == 1;
+        assert_eq!(words.contains("may let in more"), is_told, "{words}");
+        let advice = "Before the relay starts, decide about";
+        assert_eq!(words.contains(advice), is_told, "{words}");
+    }
+}
+
+#[test]
 fn without_write_nothing_is_written_and_the_file_is_shown() {
     let sample = Sample::of("postfix");
     let before = fs::read_dir(sample.folder.path()).unwrap().count();
