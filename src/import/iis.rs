@@ -22,6 +22,7 @@ use super::HIDDEN;
 use super::ImportError;
 use super::MESSAGE_SIZES;
 use super::PORT_IS_SHARED;
+use super::content;
 use super::draft::Section;
 use super::is_secret;
 use crate::mail::Address;
@@ -91,7 +92,7 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
         path: path.to_owned(),
         words,
     };
-    let text = text(path)?;
+    let text = content(path)?;
     let document = Document::parse(&text);
     let document = document.map_err(|error| wrong(format!("this is not XML: {error}")))?;
     let servers = servers(&document);
@@ -122,19 +123,6 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
         .all();
     }
     Ok(found)
-}
-
-/// The text of the file, which Windows may have written in UTF-16.
-fn text(path: &Path) -> Result<String, ImportError> {
-    // The size and the kind of the file are checked there.
-    super::content(path)?;
-    let bytes = std::fs::read(path).map_err(|error| ImportError::File {
-        path: path.to_owned(),
-        error,
-    })?;
-    let encoding = encoding_rs::Encoding::for_bom(&bytes);
-    let encoding = encoding.map_or(encoding_rs::UTF_8, |(encoding, _)| encoding);
-    Ok(encoding.decode(&bytes).0.into_owned())
 }
 
 /// The virtual servers by their places, such as `/LM/SmtpSvc/1`.

@@ -160,7 +160,8 @@ impl Found {
     }
 }
 
-/// Reads a file of a configuration; bytes that are not UTF-8 are replaced.
+/// Reads a file of a configuration, in UTF-8 or in the encoding of its byte order mark, such as the
+/// UTF-16 of Windows. Bytes that are not of that encoding are replaced.
 fn content(path: &Path) -> Result<String, ImportError> {
     let wrong = |error| ImportError::File {
         path: path.to_owned(),
@@ -175,7 +176,7 @@ fn content(path: &Path) -> Result<String, ImportError> {
         });
     }
     let bytes = std::fs::read(path).map_err(wrong)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(encoding_rs::UTF_8.decode(&bytes).0.into_owned())
 }
 
 #[cfg(test)]

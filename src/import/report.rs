@@ -31,22 +31,27 @@ struct Columns {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or no column has addresses.
+/// The file cannot be read, it has no rows, or no column has addresses.
 pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
     let wrong = |words: String| ImportError::Content {
         path: path.to_owned(),
         words,
     };
     let text = content(path)?;
-    let text = text.trim_start_matches('\u{feff}');
+    let (delimiter, text) = delimiter(&text);
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter(text))
+        .delimiter(delimiter)
         .flexible(true)
         .from_reader(text.as_bytes());
     let not_csv = |error: csv::Error| wrong(format!("this is not CSV: {error}"));
     let names = reader.headers().map_err(not_csv)?.clone();
     let rows = reader.records().collect::<Result<Vec<_>, _>>();
     let rows = rows.map_err(not_csv)?;
+    if rows.is_empty() {
+        let words = "this report has no rows: nobody sent by SMTP AUTH in its time, or the export was cut off. \
+                     Export it again for a longer time";
+        return Err(wrong(words.to_owned()));
+    }
     let Some(columns) = Columns::of(&names, &rows) else {
         let words = "no column has addresses: export the SMTP AUTH clients report from the Exchange \
                      admin centre (Reports, Mail flow)";
@@ -69,12 +74,17 @@ pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
     Ok(senders)
 }
 
-/// What separates the columns in the first line.
-fn delimiter(text: &str) -> u8 {
-    let first = text.lines().next().unwrap_or_default();
+/// What separates the columns, and the text that they are in: `sep=;`, which Excel writes, or else the
+/// first line says it.
+fn delimiter(text: &str) -> (u8, &str) {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let written = first.trim_end_matches('\r').strip_prefix("sep=");
+    if let Some([delimiter]) = written.map(str::as_bytes) {
+        return (*delimiter, rest);
+    }
     let count = |delimiter: &u8| first.bytes().filter(|byte| byte == delimiter).count();
     let known = [b',', b';', b'\t'];
-    known.into_iter().max_by_key(count).unwrap_or(b',')
+    (known.into_iter().max_by_key(count).unwrap_or(b','), text)
 }
 
 impl Columns {
@@ -88,15 +98,18 @@ impl Columns {
             "Messages",
         ];
         let names: Vec<String> = names.iter().map(|it| it.trim().to_owned()).collect();
-        let named = |words: &[&str]| {
-            let is_one = |name: &String| words.iter().any(|word| name.eq_ignore_ascii_case(word));
-            names.iter().position(is_one)
+        // The first name of a list counts, not the first column.
+        let named = |word: &&str| {
+            names
+                .iter()
+                .position(|name| name.eq_ignore_ascii_case(word))
         };
         let has_addresses = |at: &usize| rows.iter().any(|row| address(row, *at).is_some());
-        let address = named(&ADDRESS);
+        let address = ADDRESS.iter().filter_map(named).find(has_addresses);
+        let messages = MESSAGES.iter().find_map(named);
         Some(Self {
             address: address.or_else(|| (0..names.len()).find(has_addresses))?,
-            messages: named(&MESSAGES),
+            messages,
             names,
         })
     }
@@ -132,7 +145,7 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<Vec<(String, Option<u64>)>, String> {
+    fn of(text: impl AsRef<[u8]>) -> Result<Vec<(String, Option<u64>)>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.csv");
         std::fs::write(&path, text).unwrap();
@@ -155,10 +168,34 @@ mod tests {
         assert_eq!(of(daily), expected);
         let german = "Absenderadresse;Domäne;Gesendete Nachrichten\na@contoso.com;contoso.com;7\n";
         assert_eq!(of(german), Ok(vec![("a@contoso.com".to_owned(), None)]));
+        assert_eq!(of(format!("sep=;\r\n{german}")), of(german));
+        let units = std::iter::once(0xfeff).chain(english.encode_utf16().skip(1));
+        let utf_16: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+        assert_eq!(of(utf_16), expected);
         assert!(
             of("Name,Value\nx,1\n")
                 .unwrap_err()
                 .contains("no column has addresses")
         );
+    }
+
+    #[test]
+    fn only_a_column_that_has_addresses_is_that_of_the_senders() {
+        let expected = Ok(vec![("a@contoso.com".to_owned(), Some(7))]);
+        for text in [
+            "Sender,Sender address,Messages\nScanner,a@contoso.com,7\n",
+            "Sender,SenderAddress,Messages\nb@contoso.com,a@contoso.com,7\n",
+            "Sender address,Mailbox,Messages\nScanner,a@contoso.com,7\n",
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_report_without_rows_is_an_error_of_its_own() {
+        for text in ["", "Sender address,Messages sent\n", "sep=,\n"] {
+            let error = of(text).unwrap_err();
+            assert!(error.contains("this report has no rows"), "{text}: {error}");
+        }
     }
 }
