@@ -5,6 +5,7 @@ mod existing;
 mod iis;
 mod postfix;
 mod postfix_samples;
+mod queue;
 mod report;
 mod smtp2graph;
 
