@@ -38,6 +38,14 @@ pub(super) async fn take_over(folder: &Path, relays: &[SocketAddr]) -> Exit {
             return Exit::Configuration;
         }
     };
+    if waiting.is_empty() && doubtful.is_empty() {
+        talk(&format!(
+            "there is no message (.{WAITING}) in {}: name the folder queue within SMTP2Graph's mailroot. If \
+             this is it, no message waits there",
+            folder.display()
+        ));
+        return Exit::CheckFailed;
+    }
     let mut exit = Exit::Done;
     for file in &doubtful {
         tell_doubt(file, "an earlier run ended while it was being sent");
