@@ -98,7 +98,7 @@ pub(super) fn everything<'a>(
     let listeners = listeners::read(&mut top, tls.as_ref(), &users, &surroundings);
     let aliases = aliases::read(&mut top, surroundings, context);
     let (history_keep, history_content, history_subjects) = history(&mut top);
-    let admin = admin::read(&mut top, has_certificate, Some(&accounts));
+    let admin = admin::read(&mut top, has_certificate, Some(&accounts), &listeners);
     let data_dir = top
         .optional("data_dir")
         .unwrap_or_else(|| places::data_dir(path));
@@ -186,7 +186,7 @@ impl Config {
     ///
     /// The file cannot be read.
     pub fn metrics_of(path: &Path) -> Result<Option<SocketAddr>, ConfigError> {
-        part_of(path, |top| admin::read(top, true, None).metrics)
+        part_of(path, |top| admin::read(top, true, None, &[]).metrics)
     }
 }
 

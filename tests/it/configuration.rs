@@ -448,6 +448,37 @@ fn conflicting_listeners_and_empty_networks_are_reported() {
 }
 
 #[test]
+fn an_address_of_the_admin_page_or_metrics_that_a_listener_uses_is_reported() {
+    let listener = "[[listener]]\naddress = \"127.0.0.1:2526\"\n";
+    for (text, expected) in [
+        (
+            format!("{listener}[admin]\naddress = \"127.0.0.1:2526\"\n"),
+            "4:11: address: 127.0.0.1:2526 is taken: the relay listens on 127.0.0.1:2526 for mail. \
+             Choose another port",
+        ),
+        (
+            format!("{listener}[admin]\nmetrics = \"0.0.0.0:2526\"\n"),
+            "4:11: metrics: 0.0.0.0:2526 is taken: the relay listens on 127.0.0.1:2526 for mail. \
+             Choose another port",
+        ),
+        (
+            "[admin]\naddress = \"[::1]:2525\"\n".to_owned(),
+            "2:11: address: [::1]:2525 is taken: the relay listens on [::1]:2525 for mail. Choose \
+             another port",
+        ),
+        (
+            "[admin]\nmetrics = \"127.0.0.1:9092\"\naddress = \"127.0.0.1:9092\"\n".to_owned(),
+            "3:11: address: 127.0.0.1:9092 is taken: the relay listens on 127.0.0.1:9092 for \
+             metrics. Choose another port",
+        ),
+    ] {
+        let said = complaint(&format!("{text}{ACCOUNT}"));
+
+        assert_eq!(said, [format!("relay.toml:{expected}")]);
+    }
+}
+
+#[test]
 fn missing_settings_for_tls_and_authentication_are_reported() {
     for (text, complaints) in [
         (

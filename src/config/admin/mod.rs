@@ -15,6 +15,8 @@ use serde::Deserialize;
 pub use self::entra::EntraLogIn;
 pub use self::entra::Person;
 use super::Account;
+use super::ListenAddress;
+use super::Listener;
 use super::accounts::check_base_url;
 use super::listeners::is_everybody;
 use super::listeners::networks_of;
@@ -136,15 +138,17 @@ pub struct Admin {
 }
 
 /// Reads the section. `has_certificate`: whether the file has `[tls]`. `accounts`: those of
-/// the file, if they were read.
+/// the file, if they were read. `listeners`: what else the relay listens on.
 pub(super) fn read(
     top: &mut Section<'_>,
     has_certificate: bool,
     accounts: Option<&[Account]>,
+    listeners: &[Listener],
 ) -> Admin {
     let mut section = top.table("admin");
-    let metrics = section.or("metrics", AddressOrOff(None)).0;
+    let metrics = section.marked::<AddressOrOff>("metrics");
     let address = section.marked::<AddressOrOff>("address");
+    refuse_taken(&section, listeners, metrics.as_ref(), address.as_ref());
     let hosts = section.marked::<Vec<String>>("hosts");
     let url = section.marked::<String>("url");
     let proxies = networks_of(&mut section, "proxies");
@@ -182,9 +186,37 @@ pub(super) fn read(
     });
     section.finish();
     Admin {
-        metrics,
+        metrics: metrics.and_then(|marked| marked.value.0),
         page,
         inbox: None,
+    }
+}
+
+/// Checks that the relay can listen on both addresses, and on those for mail.
+fn refuse_taken(
+    section: &Section<'_>,
+    listeners: &[Listener],
+    metrics: Option<&Marked<AddressOrOff>>,
+    page: Option<&Marked<AddressOrOff>>,
+) {
+    let for_mail = listeners.iter().map(|it| (it.address.clone(), "mail"));
+    let mut taken: Vec<(ListenAddress, &str)> = for_mail.collect();
+    for (key, what, marked) in [
+        ("metrics", "metrics", metrics),
+        ("address", "the admin page", page),
+    ] {
+        let Some(marked) = marked else { continue };
+        let Some(address) = marked.value.0.map(ListenAddress::Socket) else {
+            continue;
+        };
+        if let Some((other, purpose)) = taken.iter().find(|(it, _)| address.excludes(it)) {
+            let message = format!(
+                "{key}: {address} is taken: the relay listens on {other} for {purpose}. Choose \
+                 another port"
+            );
+            section.problem_at(&marked.span, message);
+        }
+        taken.push((address, what));
     }
 }
 

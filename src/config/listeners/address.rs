@@ -5,6 +5,7 @@
 //! listener's networks alone decide who may send.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -32,6 +33,26 @@ impl ListenAddress {
     /// Whether it is certain that other machines cannot reach it.
     pub fn is_loopback(&self) -> bool {
         self.socket().is_some_and(|it| it.ip().is_loopback())
+    }
+
+    /// Whether the relay cannot listen on both: a socket for any address also receives what
+    /// is for a single one, and one for any IPv6 address receives IPv4 too.
+    pub(in crate::config) fn excludes(&self, other: &Self) -> bool {
+        let (one, other) = match (self, other) {
+            (Self::Socket(one), Self::Socket(other)) => (one, other),
+            (Self::Systemd(one), Self::Systemd(other)) => return one == other,
+            (Self::Socket(_), Self::Systemd(_)) | (Self::Systemd(_), Self::Socket(_)) => {
+                return false;
+            }
+        };
+        let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+        let covers =
+            |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+        // Link-local addresses of two interfaces may be alike.
+        let is_same = one == other || (ip.is_ipv4() && ip == other_ip);
+        one.port() == other.port()
+            && one.port() != 0
+            && (is_same || covers(ip, other_ip) || covers(other_ip, ip))
     }
 
     /// Returns the port that the socket unit of this name has as it is installed.
@@ -77,6 +98,37 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::Socket(address) => address.fmt(f),
             Self::Systemd(name) => write!(f, "{SYSTEMD}{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_exclude_each_other_as_in_the_kernel() {
+        let address = |text: &str| ListenAddress::from_str(text).unwrap();
+        for (one, other, expected) in [
+            ("127.0.0.1:25", "127.0.0.1:25", true),
+            ("127.0.0.1:25", "127.0.0.2:25", false),
+            ("127.0.0.1:25", "127.0.0.1:587", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("0.0.0.0:25", "127.0.0.1:25", true),
+            ("0.0.0.0:25", "[::1]:25", false),
+            ("[::]:25", "[::1]:25", true),
+            ("[::]:25", "127.0.0.1:25", true),
+            ("[::]:25", "0.0.0.0:25", true),
+            ("[::ffff:127.0.0.1]:25", "127.0.0.1:25", true),
+            ("[fe80::1%2]:25", "[fe80::1%3]:25", false),
+            ("systemd:smtp", "systemd:smtp", true),
+            ("systemd:smtp", "systemd:submission", false),
+            ("systemd:smtp", "0.0.0.0:25", false),
+        ] {
+            let (one, other) = (address(one), address(other));
+
+            assert_eq!(one.excludes(&other), expected, "{one} {other}");
+            assert_eq!(other.excludes(&one), expected, "{other} {one}");
         }
     }
 }

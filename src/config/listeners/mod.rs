@@ -114,7 +114,7 @@ pub(super) fn read(
     };
     for (at, one) in listeners.iter().enumerate() {
         let mut before = listeners.iter().take(at);
-        if let Some(other) = before.find(|other| collide(one, other)) {
+        if let Some(other) = before.find(|other| one.address.excludes(&other.address)) {
             let (one, other, place) = (&one.address, &other.address, one.place.clone());
             let message = match one {
                 ListenAddress::Systemd(_) => {
@@ -122,7 +122,7 @@ pub(super) fn read(
                 }
                 ListenAddress::Socket(_) => format!(
                     "address: {other} and {one} cannot be used at the same time: keep only one of \
-                     them ([::] includes IPv4)"
+                     them (0.0.0.0 includes every IPv4 address, [::] every address)"
                 ),
             };
             top.problem_at_place(place, message);
@@ -384,20 +384,6 @@ fn is_mapped(networks: &[IpNet]) -> bool {
         IpNet::V4(_) => false,
         IpNet::V6(v6) => v6.network().to_ipv4_mapped().is_some(),
     })
-}
-
-/// Whether two listeners exclude each other: an IPv6 socket for any address also receives
-/// IPv4.
-fn collide(one: &Listener, other: &Listener) -> bool {
-    let (one, other) = match (&one.address, &other.address) {
-        (ListenAddress::Socket(one), ListenAddress::Socket(other)) => (*one, *other),
-        (one, other) => return one == other,
-    };
-    let takes_all = |address: SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
-    let any = |address: SocketAddr| address.ip().is_unspecified();
-    one.port() == other.port()
-        && one.port() != 0
-        && (one == other || (takes_all(one) && any(other)) || (any(one) && takes_all(other)))
 }
 
 /// Replaces an address that was refused.
