@@ -240,7 +240,11 @@ impl Incidents {
     fn see(&mut self, condition: Condition, now: Moment) {
         let ago = condition.happened_ago_ms.map(Duration::from_millis);
         let happened = ago.map(|ago| now.running - ago);
-        let seen_at = now.at - ago.unwrap_or_default();
+        // The running time does not count while the relay is stopped.
+        let seen_at = match ago {
+            Some(ago) => condition.since.unwrap_or(now.at - ago),
+            None => now.at,
+        };
         let same = |incident: &&mut Incident| {
             let known = &incident.condition;
             known.kind == condition.kind && known.subject == condition.subject

@@ -209,3 +209,17 @@ fn an_event_between_two_looks_is_reported_and_only_once() {
     assert_eq!(look(6, 5), None);
     assert_eq!(look(8, 1), Some((1, 0)));
 }
+
+#[test]
+fn an_event_began_when_it_happened_by_the_wall_clock() {
+    let mut incidents = Incidents::default();
+    let mut failed = condition(Kind::MessageFailed, "");
+    failed.happened_ago_ms = Some(0);
+    // The relay was stopped for most of this time.
+    failed.since = Some(at(0).at);
+
+    let changes = incidents.compare(vec![failed], at(60), OVER).unwrap();
+
+    assert_eq!(changes.began[0].began, at(0).at);
+    assert_eq!(changes.began[0].seen_at, at(0).at);
+}

@@ -111,7 +111,10 @@ impl Notice {
                 || sentence(capital(&condition.sentence)),
                 |title| title.words,
             ),
-            since: condition.since,
+            // That an event happened once more does not begin what the title says.
+            since: condition
+                .since
+                .filter(|_| condition.happened_ago_ms.is_none()),
             seen: None,
             details: details.map(english).collect(),
             remedy: remedy.or_else(remedy_in_english),

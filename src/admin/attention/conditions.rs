@@ -173,6 +173,7 @@ fn alert_mail(queue: &Overview) -> Option<Condition> {
     let ago = failure.ended_ago_ms?;
     (Duration::from_millis(ago) < RECENT).then(|| {
         let failed = Condition {
+            since: failure.ended_at,
             happened_ago_ms: Some(ago),
             detail: failure.reason.clone(),
             ..Condition::new(Kind::AlertFailed, "an alert by mail has failed")
@@ -425,6 +426,7 @@ fn failed(failure: &Failure) -> Option<Condition> {
     (Duration::from_millis(ago) < RECENT).then(|| {
         let words = "messages have failed in the last 24 hours";
         let failed = Condition {
+            since: failure.ended_at,
             happened_ago_ms: Some(ago),
             detail: Some(format!("the last one is {}: {reason}", failure.id)),
             ..Condition::new(Kind::MessageFailed, words)

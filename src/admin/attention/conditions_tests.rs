@@ -1,6 +1,7 @@
 //! The rules on statuses made up for them.
 
 use super::*;
+use crate::mail::SpoolId;
 
 #[test]
 fn a_mailbox_that_must_sign_in_is_named_once_though_the_doctor_found_it_too() {
@@ -70,4 +71,18 @@ fn paused_mail_never_waits_for_too_long() {
     let waits = waits_for_long(&queue(Some(hour)), now, LONG).unwrap();
     assert_eq!(waits.kind, Kind::MailWaits);
     assert_eq!(waits.since, Some(Timestamp::from_millis(1_799_996_400_000)));
+}
+
+#[test]
+fn a_failure_has_the_time_of_the_wall_clock_at_which_it_happened() {
+    let ended = Timestamp::from_millis(1_800_000_000_000);
+    let failure = Failure {
+        id: SpoolId::first_of(ended),
+        ended_at: Some(ended),
+        ended_ago_ms: Some(1000),
+        reason: None,
+        is_alert: false,
+    };
+
+    assert_eq!(failed(&failure).unwrap().since, Some(ended));
 }

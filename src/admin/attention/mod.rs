@@ -38,10 +38,10 @@ pub struct Condition {
     /// Which mailbox, account or part it concerns, if it is one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// When it began, if the relay knows.
+    /// When it began, if the relay knows. Of an event, when it last happened, by the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// For a problem that is an event: milliseconds since it last happened.
+    /// For a problem that is an event: milliseconds since it last happened, in running time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub happened_ago_ms: Option<u64>,
     /// How many problems it stands for: more than one in the last of a long list.

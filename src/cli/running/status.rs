@@ -27,6 +27,7 @@ use crate::cli::when;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
 use crate::clock::span;
+use crate::spool::Overview;
 use crate::spool::State;
 
 #[derive(Debug, clap::Args)]
@@ -169,12 +170,7 @@ fn facts(status: &Status, now: Timestamp) -> Vec<String> {
         let (count, reason) = (error.count, &error.reason);
         format!("  errors   {count} since the start, the last one {ago}: {reason}")
     }));
-    for failure in &queue.failures {
-        let ended = failure.ended_ago_ms.map(Duration::from_millis);
-        let ago = ended.map_or_else(String::new, |ended| format!(" {}", ago(ended)));
-        let reason = failure.reason.as_deref().unwrap_or_default();
-        lines.push(format!("  failed{ago}  {}  {reason}", failure.id));
-    }
+    lines.extend(failures(queue, now));
     for paused in status.paused.iter().take(LISTED) {
         lines.push(format!("  paused     {}", pause::words(paused, now)));
     }
@@ -188,6 +184,18 @@ fn facts(status: &Status, now: Timestamp) -> Vec<String> {
         lines.extend(accounts::lines(account, now));
     }
     lines
+}
+
+fn failures(queue: &Overview, now: Timestamp) -> Vec<String> {
+    let lines = queue.failures.iter().map(|failure| {
+        let ended = failure
+            .ended_at
+            .map(|at| format!(" {}", ago(now.since(at))));
+        let ago = ended.unwrap_or_default();
+        let reason = failure.reason.as_deref().unwrap_or_default();
+        format!("  failed{ago}  {}  {reason}", failure.id)
+    });
+    lines.collect()
 }
 
 fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
@@ -230,6 +238,28 @@ mod tests {
     use crate::admin::BackoffCause;
     use crate::admin::Limited;
     use crate::admin::attention::of_delivery;
+    use crate::mail::SpoolId;
+    use crate::spool;
+
+    #[test]
+    fn a_message_failed_as_long_ago_as_the_wall_clock_says() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let failure = spool::Failure {
+            id: SpoolId::first_of(now),
+            ended_at: Some(now - Duration::from_secs(60 * 60)),
+            ended_ago_ms: Some(5 * 60_000),
+            reason: Some("no".to_owned()),
+            is_alert: false,
+        };
+        let queue = Overview {
+            failures: vec![failure],
+            ..Overview::default()
+        };
+
+        let lines = failures(&queue, now);
+
+        assert!(lines[0].starts_with("  failed 60 minutes ago  "), "{lines:?}");
+    }
 
     #[test]
     fn backoff_is_explained_and_a_time_that_is_over_is_now() {

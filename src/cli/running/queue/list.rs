@@ -148,7 +148,7 @@ fn add(table: &mut Table, Listed { summary, waits }: &Listed, now: Timestamp) {
     let cells = vec![
         entry.id.to_string().into(),
         (style(entry.state), entry.state.to_string()).into(),
-        span(Duration::from_millis(entry.age_ms).max(YOUNGEST)).into(),
+        span(now.since(entry.accepted_at).max(YOUNGEST)).into(),
         size(entry.size).into(),
         entry.attempts.to_string().into(),
         next(entry, waits.as_ref(), now).into(),

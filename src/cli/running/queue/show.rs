@@ -102,7 +102,9 @@ fn say_outcome(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) {
 /// Says how long ago it was accepted and ended, and when the next attempt is.
 fn since(entry: &EntryView, now: Timestamp) -> String {
     let summary = &entry.summary;
+    // Both by the wall clock: in running time, a message could have failed before it was accepted.
     let ended = entry.ended_at.map(|at| format!(" {}", ago(now.since(at))));
+    let accepted = ago(now.since(summary.accepted_at));
     let next = Duration::from_millis(summary.due_in_ms);
     let next = match (summary.state, next.as_secs()) {
         (State::Waiting, 1..) => format!(", next attempt in {}", span_in_words(next)),
@@ -117,7 +119,6 @@ fn since(entry: &EntryView, now: Timestamp) -> String {
             _,
         ) => String::new(),
     };
-    let accepted = ago(Duration::from_millis(summary.age_ms));
     format!("{}, accepted {accepted}{next}", ended.unwrap_or_default())
 }
 
@@ -231,4 +232,40 @@ fn attempt_line(attempt: &AttemptView) -> String {
         line.push_str(&format!(", request-id {request_id}"));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry that was accepted half an hour before this moment and failed ten minutes before
+    /// it, with the relay stopped for most of the time.
+    fn failed(now: Timestamp) -> EntryView {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        let json = serde_json::json!({
+            "id": SpoolId::first_of(now), "state": "failed", "accepted_at": now - minutes(30),
+            "age_ms": 4 * 60_000, "due_at": now, "due_in_ms": 0, "size": 1, "reverse_path": "",
+            "recipients": [], "attempts": 1, "client": "127.0.0.1", "hello": "app",
+            "protocol": "ESMTP", "ended_at": now - minutes(10), "timeline": [],
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn ages_of_one_message_are_by_one_clock() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+
+        assert_eq!(
+            since(&failed(now), now),
+            " 10 minutes ago, accepted 30 minutes ago"
+        );
+    }
+
+    #[test]
+    fn an_age_is_never_negative() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let before = now - Duration::from_secs(60 * 60);
+
+        assert_eq!(since(&failed(now), before), " just now, accepted just now");
+    }
 }
