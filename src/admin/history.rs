@@ -195,7 +195,7 @@ impl HistoryRow {
     fn accepted(row: Became, waits: Option<Waits>, now: Timestamp) -> Self {
         let verdict = verdict::accepted(&row, waits.as_ref(), now);
         let next_attempt_at = (row.state == EntryState::Waiting && row.mailbox.is_some())
-            .then(|| waits.as_ref().map_or(Some(row.due_at), queue::until))
+            .then(|| waits.as_ref().map_or(Some(row.due_at), Waits::until))
             .flatten();
         let LastAttempt {
             outcome: _,

@@ -139,12 +139,12 @@ fn waiting(row: &Became, waits: Option<&Waits>, now: Timestamp) -> Verdict {
             action: Some(format!("to let delivery go on: {}", pause.remedy())),
         };
     }
-    let action = match remedy(row) {
-        Some(remedy) => format!("{remedy}; then try it at once: {retry}"),
-        None if is_misconfigured(row) => {
-            format!("fix the cause that is named above; then try it at once: {retry}")
-        }
-        None => format!("nothing, the relay tries again by itself; to try it now: {retry}"),
+    let named = || is_misconfigured(row).then(|| "fix the cause that is named above".to_owned());
+    let action = match (remedy(row).or_else(named), waits) {
+        (Some(remedy), Some(waits)) if waits.outlasts_retry() => remedy,
+        (Some(remedy), _) => format!("{remedy}; then try it at once: {retry}"),
+        (None, Some(waits)) if waits.outlasts_retry() => BY_ITSELF.to_owned(),
+        (None, _) => format!("{BY_ITSELF}; to try it now: {retry}"),
     };
     Verdict {
         happened,
@@ -152,6 +152,8 @@ fn waiting(row: &Became, waits: Option<&Waits>, now: Timestamp) -> Verdict {
         action: Some(action),
     }
 }
+
+const BY_ITSELF: &str = "nothing, the relay tries again by itself";
 
 /// For which time the last answer asked, behind another sentence.
 fn asked_to_wait(row: &Became) -> String {

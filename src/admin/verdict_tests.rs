@@ -83,6 +83,7 @@ fn all() -> Vec<(&'static str, Verdict)> {
         account: "default".to_owned(),
         mailbox: None,
         until,
+        asked_until: None,
         cause: BackoffCause::Configuration,
         reported: Some("AADSTS7000222".to_owned()),
     });
@@ -279,4 +280,26 @@ fn a_sentence_that_begins_with_a_name_keeps_it_as_it_is() {
     ] {
         assert_eq!(capital(text), shown);
     }
+}
+
+#[test]
+fn a_retry_is_not_offered_while_graph_asked_to_wait() {
+    let until = NOW + Duration::from_secs(1800);
+    let backing_off = |asked_until| {
+        Waits::Backoff(BackingOff {
+            account: "default".to_owned(),
+            mailbox: None,
+            until,
+            asked_until,
+            cause: BackoffCause::Unavailable,
+            reported: None,
+        })
+    };
+    let action = |waits: &Waits| {
+        let row = row(State::Waiting, Some("Graph answered 503: busy"));
+        accepted(&row, Some(waits), NOW).action.unwrap()
+    };
+
+    assert!(action(&backing_off(None)).contains("queue retry"));
+    assert_eq!(action(&backing_off(Some(until))), BY_ITSELF);
 }

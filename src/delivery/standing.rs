@@ -37,6 +37,10 @@ pub struct BackingOff {
     pub mailbox: Option<Address>,
     /// When it ends.
     pub until: Timestamp,
+    /// Until when Graph or Entra asked to wait, if they did: an operator's retry does not come
+    /// before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_until: Option<Timestamp>,
     /// The reason.
     pub cause: BackoffCause,
     /// What was logged about a configuration fault: its code or text.
@@ -45,6 +49,14 @@ pub struct BackingOff {
 }
 
 impl BackingOff {
+    /// What backs off.
+    pub fn whose(&self) -> String {
+        match &self.mailbox {
+            Some(mailbox) => mailbox.to_string(),
+            None => format!("account {}", self.account),
+        }
+    }
+
     /// Why it sends nothing for now, in words.
     pub fn why(&self) -> String {
         let cause = match self.cause {
@@ -100,6 +112,26 @@ pub enum Waits {
     Backoff(BackingOff),
     /// An operator has paused it.
     Pause(Pause),
+}
+
+impl Waits {
+    /// Until when, if that is known.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Limit(limited) => Some(limited.until),
+            Self::Backoff(backing_off) => Some(backing_off.until),
+            Self::Pause(_) => None,
+        }
+    }
+
+    /// Whether it waits on although an operator wants it sent at once: that ends only a wait
+    /// that the relay has chosen itself.
+    pub fn outlasts_retry(&self) -> bool {
+        match self {
+            Self::Limit(_) | Self::Pause(_) => true,
+            Self::Backoff(backing_off) => backing_off.asked_until.is_some(),
+        }
+    }
 }
 
 /// The state of delivery.
@@ -158,6 +190,8 @@ struct Board {
 #[derive(Debug)]
 struct Backoff {
     until: Instant,
+    /// The part of it that Graph or Entra asked for.
+    asked: Option<Instant>,
     cause: BackoffCause,
     reported: Option<String>,
 }
@@ -207,10 +241,9 @@ impl Standing {
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
         let accounts = board.accounts.iter();
-        let accounts = accounts.map(|(name, backoff)| backoff.view(name, None, at(backoff.until)));
+        let accounts = accounts.map(|(name, backoff)| backoff.view(name, None, now, wall));
         let mailboxes = board.mailboxes.iter().map(|(destination, backoff)| {
-            let until = at(backoff.until);
-            backoff.view(&destination.account, Some(&destination.mailbox), until)
+            backoff.view(&destination.account, Some(&destination.mailbox), now, wall)
         });
         let of_day = |(_, (limit, _)): &(&Destination, &(Limit, Instant))| limit.is_daily();
         let daily = board.limited.iter().filter(of_day);
@@ -237,16 +270,12 @@ impl Standing {
     pub fn waits(&self, destination: &Destination, wall: Timestamp) -> Option<Waits> {
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
-        if let Some(backoff) = board.accounts.get(&destination.account) {
-            let view = backoff.view(&destination.account, None, at(backoff.until));
-            return Some(Waits::Backoff(view));
+        let (account, mailbox) = (&destination.account, &destination.mailbox);
+        if let Some(backoff) = board.accounts.get(account) {
+            return Some(Waits::Backoff(backoff.view(account, None, now, wall)));
         }
         if let Some(backoff) = board.mailboxes.get(destination) {
-            let view = backoff.view(
-                &destination.account,
-                Some(&destination.mailbox),
-                at(backoff.until),
-            );
+            let view = backoff.view(account, Some(mailbox), now, wall);
             return Some(Waits::Backoff(view));
         }
         let (limit, until) = board.limited.get(destination)?;
@@ -316,16 +345,25 @@ impl Backoff {
         };
         Some(Self {
             until,
+            asked: backoff.asked,
             cause,
             reported: backoff.reported.clone(),
         })
     }
 
-    fn view(&self, account: &str, mailbox: Option<&Address>, until: Timestamp) -> BackingOff {
+    fn view(
+        &self,
+        account: &str,
+        mailbox: Option<&Address>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> BackingOff {
+        let at = |until: Instant| wall + until.saturating_duration_since(now);
         BackingOff {
             account: account.to_owned(),
             mailbox: mailbox.cloned(),
-            until,
+            until: at(self.until),
+            asked_until: self.asked.filter(|asked| *asked > now).map(at),
             cause: self.cause,
             reported: self.reported.clone(),
         }
@@ -348,6 +386,8 @@ pub const STALLED: Duration = Duration::from_secs(15 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::dispatch::backoff::Failed;
+    use crate::mail::SpoolId;
 
     fn destination(name: &str) -> Destination {
         Destination {
@@ -372,6 +412,27 @@ mod tests {
 
         assert_eq!(seen.limited[0].until, wall(1_000_040));
         assert_eq!((seen.limited_count, seen.limited_for_a_day), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_time_that_graph_asked_for_outlasts_a_retry() {
+        let standing = Standing::default();
+        let engaged = |cause, wait| {
+            let mut backoff = BackoffState::default();
+            let failed = Failed {
+                id: SpoolId::first_of(wall(0)),
+                cause,
+                wait,
+            };
+            backoff.engage(Instant::now(), failed);
+            standing.mailbox(&destination("one"), &backoff);
+            standing.waits(&destination("one"), wall(0)).unwrap()
+        };
+        let minute = Some(Duration::from_secs(60));
+
+        assert!(engaged(Cause::Throttled, minute).outlasts_retry());
+        assert!(engaged(Cause::Unavailable, minute).outlasts_retry());
+        assert!(!engaged(Cause::Unavailable, None).outlasts_retry());
     }
 
     #[tokio::test(start_paused = true)]

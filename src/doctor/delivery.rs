@@ -70,11 +70,7 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
 }
 
 fn backing_off_one(check: &str, backing_off: &BackingOff) -> Finding {
-    let whose = match &backing_off.mailbox {
-        Some(mailbox) => mailbox.to_string(),
-        None => format!("account {}", backing_off.account),
-    };
-    let why = backing_off.why();
+    let (whose, why) = (backing_off.whose(), backing_off.why());
     let words = format!("{whose} is backing off until {}: {why}", backing_off.until);
     let entry = backing_off.reported.as_deref().and_then(catalogue::find);
     let remedy = match (backing_off.cause, entry) {
@@ -186,6 +182,7 @@ mod tests {
             account: "contoso".to_owned(),
             mailbox: None,
             until: crate::clock::Timestamp::from_millis(0),
+            asked_until: None,
             cause: BackoffCause::Unavailable,
             reported: None,
         };

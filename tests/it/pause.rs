@@ -81,7 +81,7 @@ async fn paused_delivery_accepts_mail_and_sends_none_until_it_is_resumed() {
     let list = stdout(&run(&home, &["queue", "list"]));
     assert!(list.contains("  paused  relay@"), "{list}");
     let retried = run(&home, &["queue", "retry", &ids[1]]);
-    let remark = "waiting again, due now: but all delivery is paused; to go on: graph-relay resume";
+    let remark = "waiting again: all delivery is paused; to go on: graph-relay resume";
     assert_eq!(stdout(&retried), format!("{}  {remark}\n", ids[1]));
     let status = run(&home, &["status"]);
     assert!(

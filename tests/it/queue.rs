@@ -142,18 +142,25 @@ async fn a_retry_does_not_call_a_throttled_mailbox_before_its_time() {
     let home = Home::with(&graph).sections(PATIENT).build();
     let relay = Relay::start(&home);
     graph.inject(Fault {
-        retry_after: Some("3".to_owned()),
+        retry_after: Some("5".to_owned()),
         ..Fault::at_send(429)
     });
     let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
     relay.event("deferred", |line| line["id"] == *id);
     let throttled = std::time::Instant::now();
-    relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
+    relay.wait_until(|| shown(&home, &id)["waits"]["backoff"].is_object());
+    let show = stdout(&queue(&home, &["show", &id]));
+    assert!(!show.contains("queue retry"), "{show}");
 
-    assert!(queue(&home, &["retry", &id]).status.success());
+    let retried = queue(&home, &["retry", &id]);
 
+    assert!(retried.status.success());
+    let words = stdout(&retried);
+    let why = "is backing off: Graph asked for fewer requests; next attempt in ";
+    assert!(words.contains("  waiting again: "), "{words}");
+    assert!(words.contains(why), "{words}");
     arrived(&graph, 1).await;
-    assert!(throttled.elapsed().as_millis() > 2_500);
+    assert!(throttled.elapsed().as_millis() > 4_500);
     assert_eq!(relay.events("deferred").len(), 1);
 }
 

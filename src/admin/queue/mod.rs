@@ -34,6 +34,7 @@ use super::Failure;
 use super::PAGE;
 use super::Peer;
 use crate::clock::Timestamp;
+use crate::clock::span_in_words;
 use crate::delivery::Standing;
 use crate::delivery::Waits;
 use crate::mail::Destination;
@@ -142,7 +143,7 @@ pub(super) fn destination(
     })
 }
 
-/// Why a message waits for longer than until it is due.
+/// Why a message waits until it is due and for longer; not what is over before.
 pub(super) fn waits(
     spool: &Spool,
     standing: &Standing,
@@ -154,18 +155,13 @@ pub(super) fn waits(
         return Some(Waits::Pause(pause));
     }
     let waits = standing.waits(destination, now)?;
-    let until = until(&waits)?;
-    (until.since(now).as_millis() > due_in.as_millis()).then_some(waits)
+    let left = waits.until()?.since(now);
+    (!left.is_zero() && left + APART > due_in).then_some(waits)
 }
 
-/// For how long, if that is known.
-pub(super) fn until(waits: &Waits) -> Option<Timestamp> {
-    match waits {
-        Waits::Limit(limited) => Some(limited.until),
-        Waits::Backoff(backing_off) => Some(backing_off.until),
-        Waits::Pause(_) => None,
-    }
-}
+/// When Graph asks for a wait, it holds for the message and for its mailbox. The two are on record
+/// one after the other.
+const APART: Duration = Duration::from_secs(1);
 
 /// Counts the messages that an action would change.
 #[derive(Debug, Deserialize)]
@@ -218,9 +214,45 @@ impl AdminState {
     pub async fn act(&self, order: Order, by: impl Into<GivenBy>) -> Result<Decided, SpoolError> {
         let (action, by) = (order.action, by.into());
         let uid = by.uid;
-        let decided = self.spool.operate(order, by).await?;
+        let mut decided = self.spool.operate(order, by).await?;
+        for decision in &mut decided.decisions {
+            let destination = decision.destination.as_ref();
+            let remark = destination.and_then(|destination| self.hindrance(destination));
+            decision.remark = decision.remark.take().or(remark);
+        }
         maillog::decided(action, uid, &decided.decisions);
         Ok(decided)
+    }
+
+    /// Says why a message that an operator wants sent at once waits nevertheless, if it does.
+    fn hindrance(&self, destination: &Destination) -> Option<String> {
+        let now = self.means.clock.now();
+        let waits = waits(
+            &self.spool,
+            &self.standing,
+            destination,
+            Duration::ZERO,
+            now,
+        );
+        let waits = waits.filter(Waits::outlasts_retry)?;
+        let next = |until: Timestamp| {
+            let wait = span_in_words(until.since(now));
+            format!("next attempt in {wait}")
+        };
+        Some(match waits {
+            Waits::Pause(pause) => {
+                format!("{} is paused; to go on: {}", pause.what(), pause.remedy())
+            }
+            Waits::Limit(limited) => {
+                let (mailbox, limit) = (&limited.mailbox, &limited.limit);
+                format!("{mailbox} has reached {limit}; {}", next(limited.until))
+            }
+            Waits::Backoff(backing_off) => {
+                let (whose, why) = (backing_off.whose(), backing_off.why());
+                let until = backing_off.asked_until.unwrap_or(backing_off.until);
+                format!("{whose} is backing off: {why}; {}", next(until))
+            }
+        })
     }
 
     /// Returns why an entry waits, apart from its own due time.

@@ -147,7 +147,7 @@ async fn carry_out(
     let destination = routing::route(&config.accounts, &config.senders, &origin);
     let destination = destination.ok_or_else(|| Failure::Refused(NO_ACCOUNT.to_owned()))?;
     let (of, state) = (original.id, original.state);
-    let (mailbox, uid) = (destination.mailbox.clone(), by.uid);
+    let (hindrance, uid) = (admin_state.hindrance(&destination), by.uid);
     let id = admin_state
         .spool
         .resend(original, envelope.clone(), destination, by);
@@ -159,8 +159,7 @@ async fn carry_out(
             "message {of} stays {state}; when it is no longer needed: graph-relay queue drop {of}"
         ));
     }
-    let paused = admin_state.spool.paused(&mailbox);
-    remarks.extend(paused.map(|it| format!("{} is paused; to go on: {}", it.what(), it.remedy())));
+    remarks.extend(hindrance);
     Ok(ResendAnswer::Resent(Resent {
         id,
         resend_of: of,

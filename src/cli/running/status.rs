@@ -258,7 +258,10 @@ mod tests {
 
         let lines = failures(&queue, now);
 
-        assert!(lines[0].starts_with("  failed 60 minutes ago  "), "{lines:?}");
+        assert!(
+            lines[0].starts_with("  failed 60 minutes ago  "),
+            "{lines:?}"
+        );
     }
 
     #[test]
@@ -269,6 +272,7 @@ mod tests {
                 account: "contoso".to_owned(),
                 mailbox: None,
                 until,
+                asked_until: None,
                 cause,
                 reported: Some("AADSTS7000222".to_owned()),
             };
@@ -299,6 +303,7 @@ mod tests {
             account: "contoso".to_owned(),
             mailbox: mailbox.parse().ok(),
             until: now,
+            asked_until: None,
             cause: BackoffCause::Configuration,
             reported: None,
         };

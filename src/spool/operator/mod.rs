@@ -36,7 +36,6 @@ use super::Digest;
 use super::Filter;
 use super::GivenBy;
 use super::Order;
-use super::Pauses;
 use super::Spool;
 use super::SpoolError;
 use super::Urgency;
@@ -167,6 +166,7 @@ impl Spool {
                     id,
                     verdict: Verdict::Refused,
                     remark: Some(error.to_string()),
+                    destination: None,
                 }),
                 Err(error) => return Err(error),
             }
@@ -186,7 +186,7 @@ impl Spool {
     ) -> Result<Vec<Decision>, SpoolError> {
         let now = self.moment();
         let folder = self.shared.settings.folder.clone();
-        let (pauses, keeping, by) = (self.pauses(), self.keeping(), by.clone());
+        let (keeping, by) = (self.keeping(), by.clone());
         let decide = move |db: &Connection, extent| {
             let mut changes = Changes::default();
             for id in &ids {
@@ -204,7 +204,6 @@ impl Spool {
                     db,
                     found: &found,
                     folder: &folder,
-                    pauses: &pauses,
                     keeping,
                     now,
                     by: &by,
@@ -267,6 +266,18 @@ impl Changes {
             id,
             verdict,
             remark: remark.map(str::to_owned),
+            destination: None,
+        });
+    }
+
+    /// Without a destination it waits for one, and only waiting entries get one.
+    fn say_waiting(&mut self, id: SpoolId, destination: Option<&Destination>) {
+        self.destinations.extend(destination.cloned());
+        self.decisions.push(Decision {
+            id,
+            verdict: Verdict::Done,
+            remark: destination.is_none().then(|| NO_ACCOUNT.to_owned()),
+            destination: destination.cloned(),
         });
     }
 }
@@ -276,7 +287,6 @@ struct Change<'a> {
     db: &'a Connection,
     found: &'a Found,
     folder: &'a Path,
-    pauses: &'a Pauses,
     keeping: kept::Rule,
     now: Moment,
     by: &'a GivenBy,
@@ -365,24 +375,13 @@ impl Change<'_> {
             return Ok(());
         }
         self.set_waiting("tried again", state != State::Waiting)?;
-        changes.destinations.push(destination.clone());
-        changes.say(
-            self.found.id,
-            Verdict::Done,
-            self.pauses.remark(destination).as_deref(),
-        );
+        changes.say_waiting(self.found.id, Some(destination));
         Ok(())
     }
 
     fn release(&self, changes: &mut Changes) -> rusqlite::Result<()> {
         self.set_waiting("released", true)?;
-        // Without a destination it waits for one, and only waiting entries get one.
-        let remark = match &self.found.destination {
-            None => Some(NO_ACCOUNT.to_owned()),
-            Some(destination) => self.pauses.remark(destination),
-        };
-        changes.destinations.extend(self.found.destination.clone());
-        changes.say(self.found.id, Verdict::Done, remark.as_deref());
+        changes.say_waiting(self.found.id, self.found.destination.as_ref());
         Ok(())
     }
 

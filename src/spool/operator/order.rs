@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::clock::RunningTime;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Filter;
 use crate::spool::state::State;
@@ -71,6 +72,9 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Why nothing was changed, or what to know of the change.
     pub remark: Option<String>,
+    /// By which way it is sent, if it waits again now.
+    #[serde(skip)]
+    pub destination: Option<Destination>,
 }
 
 /// Whether something was changed.

@@ -27,7 +27,6 @@ use crate::clock::Moment;
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
 use crate::mail::Address;
-use crate::mail::Destination;
 use crate::platform::users;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -113,13 +112,6 @@ impl Pauses {
     pub fn of(&self, mailbox: &Address) -> Option<&Pause> {
         let all = self.by_mailbox.get(&None);
         all.or_else(|| self.by_mailbox.get(&Some(mailbox.canonical())))
-    }
-
-    /// Why a message of this destination is not sent although it is due, if it is paused.
-    pub(in crate::spool) fn remark(&self, destination: &Destination) -> Option<String> {
-        let pause = self.of(&destination.mailbox)?;
-        let (what, remedy) = (pause.what(), pause.remedy());
-        Some(format!("but {what} is paused; to go on: {remedy}"))
     }
 
     /// Returns since when the oldest message that is not paused has waited, if there is one. A

@@ -274,7 +274,10 @@ struct Line<'a> {
 fn words(action: Action, decision: &Decision) -> String {
     let remark = decision.remark.as_deref().unwrap_or_default();
     match decision.verdict {
-        Verdict::Done if remark.is_empty() => done(action).to_owned(),
+        Verdict::Done if remark.is_empty() => match action {
+            Action::Retry | Action::Release => format!("{}, due now", done(action)),
+            Action::Hold | Action::Drop => done(action).to_owned(),
+        },
         Verdict::Done => format!("{}: {remark}", done(action)),
         Verdict::Already => format!("nothing to do: {remark}"),
         Verdict::Refused => format!("not {}: {remark}", participle(action)),
@@ -283,7 +286,7 @@ fn words(action: Action, decision: &Decision) -> String {
 
 fn done(action: Action) -> &'static str {
     match action {
-        Action::Retry | Action::Release => "waiting again, due now",
+        Action::Retry | Action::Release => "waiting again",
         Action::Hold => "held",
         Action::Drop => "dropped",
     }

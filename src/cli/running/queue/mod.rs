@@ -115,11 +115,8 @@ fn reason(waits: &Waits, now: Timestamp) -> String {
             format!("rate-limited until {until} ({})", limited.limit)
         }
         Waits::Backoff(backing_off) => {
-            let whose = match &backing_off.mailbox {
-                Some(mailbox) => mailbox.to_string(),
-                None => format!("account {}", backing_off.account),
-            };
-            format!("{whose} is backing off: {}", backing_off.why())
+            let (whose, why) = (backing_off.whose(), backing_off.why());
+            format!("{whose} is backing off: {why}")
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<E
     say_styled(&[
         (Style::Plain, "state       "),
         (style(summary.state), summary.state.name()),
-        (Style::Plain, &since(&entry, now)),
+        (Style::Plain, &since(&entry, waits.as_ref(), now)),
     ]);
     let told = |attempt: &AttemptView| attempt.reason == summary.reason;
     if let Some(reason) = &summary.reason
@@ -89,26 +89,33 @@ fn say_outcome(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) {
         ));
     }
     if summary.state == State::Waiting {
-        say(&format!("{}  next attempt", summary.due_at));
+        let next = waits.map_or(Some(summary.due_at), Waits::until);
+        next.iter()
+            .for_each(|at| say(&format!("{at}  next attempt")));
         if let Some(waits) = waits {
             say(&format!("            {}", reason(waits, now)));
         }
     }
-    if let Some(next) = next_step(summary.state, id) {
+    if let Some(next) = next_step(summary.state, waits, id) {
         say(&format!("next        {next}"));
     }
 }
 
 /// Says how long ago it was accepted and ended, and when the next attempt is.
-fn since(entry: &EntryView, now: Timestamp) -> String {
+fn since(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) -> String {
     let summary = &entry.summary;
     // Both by the wall clock: in running time, a message could have failed before it was accepted.
     let ended = entry.ended_at.map(|at| format!(" {}", ago(now.since(at))));
     let accepted = ago(now.since(summary.accepted_at));
-    let next = Duration::from_millis(summary.due_in_ms);
-    let next = match (summary.state, next.as_secs()) {
-        (State::Waiting, 1..) => format!(", next attempt in {}", span_in_words(next)),
-        (State::Waiting, 0) => ", next attempt now".to_owned(),
+    let due = now + Duration::from_millis(summary.due_in_ms);
+    let next = waits.map_or(Some(due), Waits::until);
+    let left = next.map(|next| next.since(now));
+    let next = match (summary.state, left) {
+        (State::Waiting, None) => ", paused".to_owned(),
+        (State::Waiting, Some(left)) if left.as_secs() > 0 => {
+            format!(", next attempt in {}", span_in_words(left))
+        }
+        (State::Waiting, Some(_)) => ", next attempt now".to_owned(),
         (
             State::Claimed
             | State::Held
@@ -190,11 +197,15 @@ fn came(entry: &EntryView) -> String {
 }
 
 /// Says what an operator can do about a message.
-fn next_step(state: State, id: SpoolId) -> Option<String> {
+fn next_step(state: State, waits: Option<&Waits>, id: SpoolId) -> Option<String> {
     let command = |command: &str| format!("graph-relay queue {command} {id}");
     let (retry, drop) = (command("retry"), command("drop"));
     match state {
-        State::Waiting => Some(format!("to try it now: {retry}")),
+        State::Waiting => match waits {
+            Some(Waits::Pause(pause)) => Some(format!("to let delivery go on: {}", pause.remedy())),
+            Some(waits) if waits.outlasts_retry() => None,
+            Some(_) | None => Some(format!("to try it now: {retry}")),
+        },
         State::Held => Some(format!("to send it: {}; or: {drop}", command("release"))),
         State::Failed => Some(format!("when the cause is fixed: {retry}; or: {drop}")),
         State::Quarantined => Some(format!("when it can be read again: {retry}; or: {drop}")),
@@ -237,6 +248,8 @@ fn attempt_line(attempt: &AttemptView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::BackingOff;
+    use crate::admin::BackoffCause;
 
     /// An entry that was accepted half an hour before this moment and failed ten minutes before
     /// it, with the relay stopped for most of the time.
@@ -256,7 +269,7 @@ mod tests {
         let now = Timestamp::from_millis(1_800_000_000_000);
 
         assert_eq!(
-            since(&failed(now), now),
+            since(&failed(now), None, now),
             " 10 minutes ago, accepted 30 minutes ago"
         );
     }
@@ -266,6 +279,35 @@ mod tests {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let before = now - Duration::from_secs(60 * 60);
 
-        assert_eq!(since(&failed(now), before), " just now, accepted just now");
+        assert_eq!(
+            since(&failed(now), None, before),
+            " just now, accepted just now"
+        );
+    }
+
+    #[test]
+    fn a_mailbox_that_graph_asked_to_wait_is_not_tried_now() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let until = now + Duration::from_secs(10 * 60);
+        let mut entry = failed(now);
+        entry.summary.state = State::Waiting;
+        entry.ended_at = None;
+        let backing_off = |asked_until| {
+            Waits::Backoff(BackingOff {
+                account: "contoso".to_owned(),
+                mailbox: None,
+                until,
+                asked_until,
+                cause: BackoffCause::Throttled,
+                reported: None,
+            })
+        };
+        let next = |asked| next_step(State::Waiting, Some(&backing_off(asked)), entry.summary.id);
+
+        let shown = since(&entry, Some(&backing_off(Some(until))), now);
+
+        assert!(shown.ends_with("next attempt in 10 minutes"), "{shown}");
+        assert_eq!(next(Some(until)), None);
+        assert!(next(None).is_some());
     }
 }
