@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::clock::span;
 use crate::credentials::CertificateFiles;
 use crate::delivery::Delivery;
+use crate::delivery::Waits;
 use crate::disk;
 use crate::listener::Connections;
 use crate::listener::PickupTrouble;
@@ -203,6 +204,15 @@ async fn of(admin_state: &AdminState) -> Status {
     let dropped = telemetry::dropped();
     let certificate = certificate(admin_state.certificate.clone(), now).await;
     let (folder, least) = admin_state.configuration.disk();
+    let accounts = identity::views(admin_state);
+    // If it cannot be read, the error of the spool says so.
+    let mut queue = admin_state.spool.overview().await.unwrap_or_default();
+    queue.leave_out_failing(|destination| {
+        let waits = admin_state.standing.waits(destination, now);
+        let mut accounts = accounts.iter();
+        matches!(waits, Some(Waits::Backoff(_)))
+            || accounts.any(|account| account.gets_no_token(destination))
+    });
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
@@ -213,11 +223,10 @@ async fn of(admin_state: &AdminState) -> Status {
             unread: dropped.now,
         },
         certificate,
-        accounts: identity::views(admin_state),
+        accounts,
         connections: admin_state.clients.connections(),
         pickups: admin_state.clients.pickup_troubles(),
-        // If it cannot be read, the error of the spool says so.
-        queue: admin_state.spool.overview().await.unwrap_or_default(),
+        queue,
         delivery: admin_state.standing.delivery(now),
         paused: admin_state.spool.pauses().iter().cloned().collect(),
         full: admin_state

@@ -48,8 +48,7 @@ pub fn conditions(status: &Status, long: Duration) -> Vec<Condition> {
     }));
     found.extend(status.paused.iter().map(paused));
     found.extend(of_delivery(&status.delivery));
-    let is_explained = found.iter().any(|it| explains_waiting(it.kind));
-    found.extend(stuck(&status.queue, is_explained));
+    found.extend(stuck(&status.queue));
     found.extend(status.full.as_ref().map(|full| {
         let remedy = match status.is_database_gone {
             true => "restart the relay: systemctl restart graph-relay; until then clients get 451",
@@ -310,25 +309,10 @@ fn backing_off(backing_off: &BackingOff) -> Condition {
     Condition::new(kind, words).of(whose).remedied(remedy)
 }
 
-/// Whether mail waits because of this: what its attempts were answered is in it then.
-fn explains_waiting(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::SignInNeeded | Kind::NoToken | Kind::DeliveryRefused | Kind::BackingOff
-    )
-}
-
 /// Messages that wait for a reason of their own, or for one that nothing else explains.
-fn stuck(queue: &Overview, is_explained: bool) -> Vec<Condition> {
+fn stuck(queue: &Overview) -> Vec<Condition> {
     let mut found = Vec::new();
-    let (count, why) = match is_explained {
-        true => (queue.own_trouble, None),
-        false => (
-            queue.failing.max(queue.own_trouble),
-            queue.failing_because.clone(),
-        ),
-    };
-    if count > 0 {
+    if let count @ 1.. = queue.failing.max(queue.own_trouble) {
         let which = match count {
             1 => "1 message keeps failing".to_owned(),
             count => format!("{count} messages keep failing"),
@@ -338,7 +322,7 @@ fn stuck(queue: &Overview, is_explained: bool) -> Vec<Condition> {
             false => which,
         };
         let stuck = Condition {
-            detail: why,
+            detail: queue.failing_because.clone(),
             ..Condition::new(Kind::MessageStuck, words)
         };
         found.push(stuck.run(LIST));

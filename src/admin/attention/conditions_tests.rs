@@ -86,3 +86,18 @@ fn a_failure_has_the_time_of_the_wall_clock_at_which_it_happened() {
 
     assert_eq!(failed(&failure).unwrap().since, Some(ended));
 }
+
+#[test]
+fn all_failing_messages_are_counted_although_some_fail_while_others_get_through() {
+    let queue = Overview {
+        failing: 2,
+        own_trouble: 1,
+        failing_because: Some("Graph answered 403".to_owned()),
+        ..Overview::default()
+    };
+
+    let found = stuck(&queue);
+
+    assert!(found[0].sentence.starts_with("2 messages keep failing"));
+    assert_eq!(found[0].detail, queue.failing_because);
+}

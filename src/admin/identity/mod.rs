@@ -86,6 +86,19 @@ pub struct AccountView {
     pub tokens: Vec<TokenView>,
 }
 
+impl AccountView {
+    /// Whether mail of this destination gets no token.
+    pub(in crate::admin) fn gets_no_token(&self, destination: &Destination) -> bool {
+        let concerns = |token: &TokenView| {
+            let mailbox = token.mailbox.as_ref();
+            mailbox.is_none_or(|it| it.canonical() == destination.mailbox.canonical())
+        };
+        let mut tokens = self.tokens.iter();
+        self.name == destination.account
+            && (self.trouble.is_some() || tokens.any(|it| it.state.is_trouble() && concerns(it)))
+    }
+}
+
 /// A credential or certificate that expires.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EndingView {

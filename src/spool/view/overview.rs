@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use rusqlite::OptionalExtension as _;
 use rusqlite::params_from_iter;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::clock::RunningTime;
 use crate::clock::Timestamp;
+use crate::mail::Address;
+use crate::mail::Destination;
 use crate::mail::SpoolId;
 use crate::spool::Filter;
 use crate::spool::Spool;
@@ -35,17 +36,30 @@ pub struct Overview {
     /// Waiting entries that fail while others get through.
     #[serde(default)]
     pub own_trouble: u64,
-    /// Waiting entries whose attempts have failed more than once, for any reason.
+    /// Waiting entries whose attempts have failed more than once; in the status without those
+    /// whose mailbox or account has a problem that is reported by itself.
     #[serde(default)]
     pub failing: u64,
     /// Why the oldest of them waits.
     #[serde(default)]
     pub failing_because: Option<String>,
+    /// The same by destination, that of the oldest entry first.
+    #[serde(skip)]
+    pub(crate) failing_by: Vec<Failing>,
     /// Waiting entries that no account sends.
     #[serde(default)]
     pub without_account: u64,
     /// The last entries that have failed, the newest first.
     pub failures: Vec<Failure>,
+}
+
+/// Waiting entries of one destination that fail.
+#[derive(Clone, Debug)]
+pub(crate) struct Failing {
+    destination: Destination,
+    count: u64,
+    /// Why the oldest of them waits.
+    because: Option<String>,
 }
 
 /// How much entries are together.
@@ -82,6 +96,14 @@ impl Overview {
     /// How many entries are in this state.
     pub fn count(&self, state: State) -> u64 {
         self.states.get(&state).copied().unwrap_or(0)
+    }
+
+    /// Does not count as failing what fails because of a problem of its destination.
+    pub fn leave_out_failing(&mut self, is_explained: impl Fn(&Destination) -> bool) {
+        self.failing_by.retain(|it| !is_explained(&it.destination));
+        self.failing = self.failing_by.iter().map(|it| it.count).sum();
+        let oldest = self.failing_by.first();
+        self.failing_because = oldest.and_then(|it| it.because.clone());
     }
 }
 
@@ -139,7 +161,8 @@ impl Spool {
                 overview.states.insert(state, columns::unsigned(row, 1)?);
             }
             if overview.failing > 0 {
-                overview.failing_because = failing_because(db)?;
+                overview.failing_by = failing_by(db)?;
+                overview.leave_out_failing(|_| false);
             }
             let mut statement = db.prepare_cached(
                 "SELECT id, ended_at, reason, ended_running, about FROM entry WHERE state = 'failed'
@@ -165,13 +188,57 @@ impl Spool {
     }
 }
 
-/// Why the oldest entry waits that fails.
-fn failing_because(db: &Connection) -> rusqlite::Result<Option<String>> {
-    // Both conditions on the state: the second one is that of the index.
-    db.prepare_cached(&format!(
-        "SELECT reason FROM entry WHERE state = 'waiting' AND state NOT IN ('delivered', 'dropped')
-         AND {FAILING} ORDER BY id LIMIT 1",
-    ))?
-    .query_row([], |row| row.get(0))
-    .optional()
+/// Those that fail. What no account sends is counted by itself.
+fn failing_by(db: &Connection) -> rusqlite::Result<Vec<Failing>> {
+    // Both conditions on the state: the second one is that of the index. The reason is that of the
+    // row with the smallest ID.
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT account, mailbox, count(*), reason, min(id) FROM entry
+         WHERE state = 'waiting' AND state NOT IN ('delivered', 'dropped') AND {FAILING}
+         GROUP BY account, mailbox ORDER BY min(id)",
+    ))?;
+    let mut rows = statement.query([])?;
+    let mut failing = Vec::new();
+    while let Some(row) = rows.next()? {
+        let account: Option<String> = row.get(0)?;
+        let mailbox: Option<Address> = columns::optional(row, 1).unwrap_or_default();
+        if let (Some(account), Some(mailbox)) = (account, mailbox) {
+            failing.push(Failing {
+                destination: Destination { account, mailbox },
+                count: columns::unsigned(row, 2)?,
+                because: row.get(3)?,
+            });
+        }
+    }
+    Ok(failing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failing_messages_whose_mailbox_has_a_problem_are_left_out() {
+        let failing = |mailbox: &str, count, because: &str| Failing {
+            destination: Destination {
+                account: "contoso".to_owned(),
+                mailbox: mailbox.parse().unwrap(),
+            },
+            count,
+            because: Some(because.to_owned()),
+        };
+        let mut overview = Overview {
+            failing: 5,
+            failing_by: vec![
+                failing("a@contoso.com", 3, "throttled"),
+                failing("b@contoso.com", 2, "refused"),
+            ],
+            ..Overview::default()
+        };
+
+        overview.leave_out_failing(|it| it.mailbox.as_str() == "a@contoso.com");
+
+        assert_eq!(overview.failing, 2);
+        assert_eq!(overview.failing_because.as_deref(), Some("refused"));
+    }
 }
