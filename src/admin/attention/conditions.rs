@@ -390,9 +390,12 @@ fn of_queue(queue: &Overview) -> Vec<Condition> {
     let mut found = Vec::new();
     let newest = queue.failures.iter().find(|failure| !failure.is_alert);
     found.extend(newest.and_then(failed));
-    for state in [State::Held, State::Quarantined] {
+    for (state, are) in [(State::Held, "held"), (State::Quarantined, "in quarantine")] {
         if let count @ 1.. = queue.count(state) {
-            let words = format!("{count} {state}");
+            let words = match count {
+                1 => format!("1 message is {are}"),
+                count => format!("{count} messages are {are}"),
+            };
             let held = Condition::new(Kind::MessageHeld, words).of(state.to_string());
             found.push(held.run(format!("{LIST} --filter state={state}")));
         }

@@ -101,3 +101,19 @@ fn all_failing_messages_are_counted_although_some_fail_while_others_get_through(
     assert!(found[0].sentence.starts_with("2 messages keep failing"));
     assert_eq!(found[0].detail, queue.failing_because);
 }
+
+#[test]
+fn held_and_quarantined_messages_are_reported_in_whole_sentences() {
+    let queue = Overview {
+        states: [(State::Held, 1), (State::Quarantined, 2)].into(),
+        ..Overview::default()
+    };
+
+    let found = of_queue(&queue);
+    let sentences: Vec<&str> = found.iter().map(|it| it.sentence.as_str()).collect();
+
+    assert_eq!(
+        sentences,
+        ["1 message is held", "2 messages are in quarantine"]
+    );
+}

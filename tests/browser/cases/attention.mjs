@@ -38,7 +38,7 @@ const problems = {
   [`${MAILBOX} is backing off`]: [/What to do/, /Seen since 20\d\d-/],
   [`Delivery from ${OTHER_MAILBOX} has been paused`]: [/since \S*20\d\d-/i, /the mailbox moves/, /graph-relay resume/],
   "Messages have failed in the last 24 hours": [/Show the messages/],
-  "1 held": [/Show the messages/],
+  "1 message is held": [/Show the messages/],
 };
 
 export const cases = {

@@ -108,7 +108,7 @@ async fn failed_and_held_messages_are_reported() {
     relay.event("deferred", |line| line["id"] == *held);
     succeeds(&home, &["queue", "hold", &held]);
     let began = receiver.began(&relay, "message_held");
-    assert_eq!(began["sentence"], "1 held");
+    assert_eq!(began["sentence"], "1 message is held");
     // It is shown for a day.
     assert!(said(&run(&home, &["status"])).contains("messages have failed"));
     succeeds(&home, &["queue", "drop", &held]);
