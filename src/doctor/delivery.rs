@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::catalogue;
+use crate::clock::Timestamp;
 use crate::clock::span_in_words;
 use crate::config::Config;
 use crate::delivery::BackingOff;
@@ -17,9 +18,14 @@ use crate::spool::Pause;
 /// At most this many mailboxes have a line of their own.
 const NAMED: usize = 10;
 
-pub(super) fn examine(config: &Config, delivery: &Delivery, paused: &[Pause]) -> Vec<Finding> {
+pub(super) fn examine(
+    config: &Config,
+    delivery: &Delivery,
+    paused: &[Pause],
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut findings = pauses(paused);
-    findings.extend(held_back(config, delivery));
+    findings.extend(held_back(config, delivery, now));
     findings.extend(limited(delivery));
     findings.push(leaves(delivery));
     findings
@@ -50,7 +56,7 @@ fn pauses(paused: &[Pause]) -> Vec<Finding> {
 }
 
 /// Reports what is backing off after errors.
-fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
+fn held_back(config: &Config, delivery: &Delivery, now: Timestamp) -> Vec<Finding> {
     let check = "throttling";
     if delivery.backing_off.is_empty() {
         let accounts = config.accounts.len();
@@ -59,7 +65,7 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     }
     let named = delivery.backing_off.iter().take(NAMED);
     let mut findings: Vec<Finding> = named
-        .map(|backing_off| backing_off_one(check, backing_off))
+        .map(|backing_off| backing_off_one(check, backing_off, now))
         .collect();
     if let more @ 1.. = delivery.backing_off_count.saturating_sub(NAMED) {
         let words = format!("{more} more mailboxes are backing off");
@@ -69,9 +75,12 @@ fn held_back(config: &Config, delivery: &Delivery) -> Vec<Finding> {
     findings
 }
 
-fn backing_off_one(check: &str, backing_off: &BackingOff) -> Finding {
+fn backing_off_one(check: &str, backing_off: &BackingOff, now: Timestamp) -> Finding {
     let (whose, why) = (backing_off.whose(), backing_off.why());
-    let words = format!("{whose} is backing off until {}: {why}", backing_off.until);
+    // A backoff that is over lasts until the next message is due and gets through.
+    let until = Some(backing_off.until).filter(|until| *until > now);
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    let words = format!("{whose} is backing off{until}: {why}");
     let entry = backing_off.reported.as_deref().and_then(catalogue::find);
     let remedy = match (backing_off.cause, entry) {
         (BackoffCause::Unavailable, _) => "wait: the relay tries again by itself",
@@ -169,6 +178,26 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_is_over_is_left_out() {
+        let until = Timestamp::from_millis(1000);
+        let backing_off = BackingOff {
+            account: "contoso".to_owned(),
+            mailbox: None,
+            until,
+            asked_until: None,
+            cause: BackoffCause::Throttled,
+            reported: None,
+        };
+        let words = |now| backing_off_one("throttling", &backing_off, now).words;
+
+        assert_eq!(
+            words(until),
+            "account contoso is backing off: Graph asked for fewer requests"
+        );
+        assert!(words(Timestamp::from_millis(0)).contains(&format!(" until {until}: ")));
+    }
+
+    #[test]
     fn mail_that_is_held_back_does_not_leave() {
         let held_back = |backing_off| {
             let stalled_seconds = Some(60);
@@ -181,7 +210,7 @@ mod tests {
         let backing_off = BackingOff {
             account: "contoso".to_owned(),
             mailbox: None,
-            until: crate::clock::Timestamp::from_millis(0),
+            until: Timestamp::from_millis(0),
             asked_until: None,
             cause: BackoffCause::Unavailable,
             reported: None,

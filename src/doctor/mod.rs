@@ -145,6 +145,7 @@ pub async fn examine(file: &Path, environment: Environment, heard: &Heard) -> Ve
             &config,
             &running.delivery,
             &running.paused,
+            running.now,
         ));
     }
     findings

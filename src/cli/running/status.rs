@@ -207,7 +207,8 @@ fn delivery(delivery: &Delivery, now: Timestamp) -> Vec<String> {
         };
         let left = backing_off.until.since(now);
         let next = match left.as_secs() {
-            0 => "now".to_owned(),
+            // Without mail that is due there is no attempt, and nothing ends the backoff.
+            0 => "when its next message is due".to_owned(),
             _ => format!("in {}", span(left)),
         };
         lines.push(format!(
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn backoff_is_explained_and_a_time_that_is_over_is_now() {
+    fn backoff_is_explained_and_a_time_that_is_over_is_left_out() {
         let now = Timestamp::from_millis(0);
         let with = |cause, until| {
             let backing_off = BackingOff {
@@ -289,7 +290,8 @@ mod tests {
         assert_eq!(
             with(BackoffCause::Configuration, now),
             [
-                "  backoff    account contoso: a configuration error (AADSTS7000222), next attempt now"
+                "  backoff    account contoso: a configuration error (AADSTS7000222), next attempt when \
+                 its next message is due"
             ]
         );
         let later = with(BackoffCause::Throttled, now + Duration::from_secs(90)).join("");
