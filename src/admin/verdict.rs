@@ -337,7 +337,7 @@ fn remedy(row: &Became) -> Option<String> {
     let code = row.last.as_ref()?.code.as_deref()?;
     let entry = catalogue::find(code)?;
     let mailbox = row.mailbox.as_deref().unwrap_or("MAILBOX");
-    let author = row.author.as_deref().unwrap_or(mailbox);
+    let author = row.author.as_deref().unwrap_or(catalogue::SOME_ADDRESS);
     let remedy = catalogue::named(entry.remedy, mailbox, author);
     (!text(row).contains(&remedy)).then_some(remedy)
 }

@@ -261,8 +261,9 @@ pub const INVALID_USER: Entry = Entry {
     code: "ErrorInvalidUser",
     cause: "There is no user with this name in the tenant. Graph needs the user principal name or \
         the object ID; an alias does not work.",
-    remedy: "compare mailbox in relay.toml with the user principal name (an alias does not work), \
-        and tenant with the tenant of the mailbox",
+    remedy: "compare {mailbox} (mailbox in relay.toml; with mailbox = \"from\", the From address of \
+        the message) with the user principal name of its user (an alias does not work), and tenant \
+        with the tenant of the mailbox",
     place: place::MAILBOX,
 };
 

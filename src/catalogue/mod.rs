@@ -339,8 +339,20 @@ pub fn nearest(code: &str) -> Option<&'static Entry> {
         .map(|(_, entry)| entry)
 }
 
-/// The text with its placeholders `{mailbox}` and `{author}` filled in.
+/// The From address in a remedy, where it is not known.
+pub const SOME_ADDRESS: &str = "ADDRESS";
+
+/// Instead of Send As on its own address, which a mailbox always has.
+const OWN_ADDRESS: &str = "check in Exchange that {mailbox} is an address of its mailbox, not only its \
+    user principal name";
+
+/// The text with its placeholders `{mailbox}` and `{author}` filled in. It may be longer than the
+/// remedy in it.
 pub fn named(text: &str, mailbox: &str, author: &str) -> String {
+    let text = match author.eq_ignore_ascii_case(mailbox) {
+        true => text.replace(SEND_AS_DENIED.remedy, OWN_ADDRESS),
+        false => text.to_owned(),
+    };
     text.replace("{mailbox}", mailbox)
         .replace("{author}", author)
 }

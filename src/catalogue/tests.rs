@@ -307,3 +307,29 @@ fn a_place_has_the_names_of_its_app() {
         }
     }
 }
+
+#[test]
+fn no_mailbox_is_given_send_as_on_itself() {
+    let remedy = |author| named(SEND_AS_DENIED.remedy, "relay@contoso.com", author);
+
+    assert!(remedy("app@contoso.com").contains("relay@contoso.com Send As on app@contoso.com"));
+    let sentence = format!("This has to be fixed: {}.", SEND_AS_DENIED.remedy);
+    let own = named(&sentence, "relay@contoso.com", "Relay@contoso.com");
+    assert!(own.starts_with("This has to be fixed: check "), "{own}");
+    assert!(!own.contains("Send As"), "{own}");
+    assert!(
+        own.contains("that relay@contoso.com is an address"),
+        "{own}"
+    );
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_named_with_the_place_where_the_name_comes_from() {
+    let remedy = named(INVALID_USER.remedy, "app@contoso.com", "app@contoso.com");
+
+    assert!(remedy.starts_with("compare app@contoso.com "), "{remedy}");
+    assert!(
+        remedy.contains("mailbox = \"from\", the From address"),
+        "{remedy}"
+    );
+}

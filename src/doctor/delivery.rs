@@ -95,7 +95,7 @@ fn backing_off_one(check: &str, backing_off: &BackingOff, now: Timestamp) -> Fin
         .mailbox
         .as_ref()
         .map_or("MAILBOX", |it| it.as_str());
-    let remedy = catalogue::named(remedy, mailbox, mailbox);
+    let remedy = catalogue::named(remedy, mailbox, catalogue::SOME_ADDRESS);
     Finding::warning(check, words, remedy)
 }
 

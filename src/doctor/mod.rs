@@ -82,7 +82,11 @@ impl Finding {
             place: entry.and_then(|entry| entry.place_of(account.app(), mailbox)),
             cause: entry.map(|entry| entry.cause),
             key: entry.and_then(|entry| key(entry.code)),
-            ..Self::failure(check, words, catalogue::named(remedy, mailbox, mailbox))
+            ..Self::failure(
+                check,
+                words,
+                catalogue::named(remedy, mailbox, catalogue::SOME_ADDRESS),
+            )
         }
     }
 }

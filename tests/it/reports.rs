@@ -184,7 +184,7 @@ async fn the_report_about_an_expired_message_says_what_to_change() {
     let report = only_report(&relay, &graph, &id).await;
     let mail = mailparse::parse_mail(&report.raw).unwrap();
     assert!(
-        body(&mail, 0).contains("Add-RecipientPermission"),
+        body(&mail, 0).contains("check in Exchange that"),
         "{}",
         body(&mail, 0)
     );

@@ -229,7 +229,8 @@ fn of_token(account: &str, token: &TokenView) -> Option<Condition> {
         };
         let remedy = token.code.as_deref().and_then(catalogue::find);
         let mailbox = mailbox.map_or("MAILBOX", |it| it.as_str());
-        let remedy = remedy.map(|entry| catalogue::named(entry.remedy, mailbox, mailbox));
+        let remedy =
+            remedy.map(|entry| catalogue::named(entry.remedy, mailbox, catalogue::SOME_ADDRESS));
         let refused = Condition {
             detail: token.trouble.clone(),
             ..Condition::new(kind, format!("{whose} gets no token"))
@@ -302,7 +303,7 @@ fn backing_off(backing_off: &BackingOff) -> Condition {
         BackoffCause::Throttled | BackoffCause::Configuration => {
             let mailbox = backing_off.mailbox.as_ref();
             let mailbox = mailbox.map_or("MAILBOX", |it| it.as_str());
-            entry.map(|entry| catalogue::named(entry.remedy, mailbox, mailbox))
+            entry.map(|entry| catalogue::named(entry.remedy, mailbox, catalogue::SOME_ADDRESS))
         }
     };
     let words = format!("{whose} is backing off: {}", backing_off.why());

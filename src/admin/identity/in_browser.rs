@@ -357,7 +357,7 @@ pub(super) fn explained(
     let app = account.and_then(config::Account::app);
     Why {
         words,
-        remedy: entry.map(|entry| catalogue::named(entry.remedy, mailbox, mailbox)),
+        remedy: entry.map(|entry| catalogue::named(entry.remedy, mailbox, catalogue::SOME_ADDRESS)),
         place: entry.and_then(|entry| entry.place_of(app, mailbox)),
     }
 }
