@@ -266,6 +266,32 @@ fn invalid_toml_is_reported_with_line_and_column() {
 }
 
 #[test]
+fn a_section_that_is_there_twice_is_named() {
+    let said = complaint(&format!(
+        "[admin]\naddress = \"off\"\n[admin]\nmetrics = \"off\"\n{ACCOUNT}"
+    ));
+
+    assert_eq!(
+        said[0],
+        "relay.toml:3:2: duplicate key \"admin\": keep only one of them"
+    );
+}
+
+#[test]
+fn a_file_in_utf_16_is_reported_with_the_remedy() {
+    let home = Home::empty();
+    let text = "\u{feff}[admin]\n".encode_utf16();
+    let bytes: Vec<u8> = text.flat_map(u16::to_le_bytes).collect();
+    fs::write(&home.config, bytes).unwrap();
+
+    let output = run("check", &home);
+
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(". Save it as UTF-8"), "{said}");
+}
+
+#[test]
 fn a_missing_secret_is_reported_with_its_path() {
     let text = ACCOUNT.replace("SECRET", "/nonexistent/secret");
     let said = complaint_with(75, &text);

@@ -114,7 +114,15 @@ impl Source {
     pub(in crate::config) fn table<'a>(&'a self, problems: &Problems<'_>) -> (DeTable<'a>, bool) {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         for error in &errors {
-            problems.add(&error.span().unwrap_or(0..0), error.message());
+            let span = error.span().unwrap_or(0..0);
+            let message = match (error.message(), self.text.get(span.clone())) {
+                // The parser's message does not name it.
+                ("duplicate key", Some(key)) => {
+                    format!("duplicate key {key:?}: keep only one of them")
+                }
+                (message, _) => message.to_owned(),
+            };
+            problems.add(&span, message);
         }
         (table.into_inner(), errors.is_empty())
     }
@@ -140,6 +148,8 @@ fn unreadable(path: &Path, error: &std::io::Error, variables: &Variables) -> Con
             .to_owned()
     } else if is(ErrorKind::NotFound) {
         ". Run graph-relay setup to create it, or give another file with --config".to_owned()
+    } else if is(ErrorKind::InvalidData) {
+        ". Save it as UTF-8".to_owned()
     } else {
         String::new()
     };
