@@ -113,35 +113,47 @@ impl Outcome {
     /// What happened and what to do, for people who look at the message. `from` is the
     /// outgoing From.
     pub(in crate::delivery) fn in_words(&self, entry: &Claimed, from: &Address) -> String {
-        let mut words = self.reason.clone();
+        let mut parts = vec![self.reason.clone()];
         match (self.kind, self.remedy()) {
             (_, Some(remedy)) => {
-                words.push_str(self.whose());
-                words.push_str("; ");
-                words.push_str(&named(remedy, entry, from));
+                parts.extend(self.whose().map(str::to_owned));
+                parts.push(named(remedy, entry, from));
             }
             (Kind::Doubtful { doubt, .. }, None) => {
-                words.push_str(self.whose());
+                parts.extend(self.whose().map(str::to_owned));
                 if doubt == Doubt::Look {
-                    words.push_str("; the relay checks its draft to see whether it was sent");
+                    parts.push("the relay checks its draft to see whether it was sent".to_owned());
                 }
             }
             (Kind::Delivered | Kind::Failed | Kind::Deferred { .. }, None) => {}
         }
-        words
+        joined(&parts)
     }
 
-    /// Whether the message itself is known to be the problem.
-    fn whose(&self) -> &'static str {
+    /// Says so if the message itself is known to be the problem.
+    fn whose(&self) -> Option<&'static str> {
         match self.verdict {
-            Some(Verdict::Own) => OWN,
-            Some(Verdict::Open | Verdict::Common) | None => "",
+            Some(Verdict::Own) => Some(OWN),
+            Some(Verdict::Open | Verdict::Common) | None => None,
         }
     }
 }
 
+/// Joins the parts of a reason. Graph's texts end with a full stop.
+fn joined(parts: &[String]) -> String {
+    let mut words = String::new();
+    for part in parts {
+        if !words.is_empty() {
+            words.truncate(words.trim_end_matches('.').len());
+            words.push_str("; ");
+        }
+        words.push_str(part);
+    }
+    words
+}
+
 /// Added to the reason of a message that fails while others do not.
-const OWN: &str = "; only this message is affected: others get through the same way, and this one is \
+const OWN: &str = "only this message is affected: others get through the same way, and this one is \
     tried again until delivery.expire_after";
 
 /// A remedy with the names that it concerns: the mailbox, and the outgoing From.
@@ -172,3 +184,21 @@ const DRAFT_ACCESS: &str = "the app is not allowed to create drafts in {mailbox}
 const UPLOAD_HOST: &str = "check graph_url and any proxy between this machine and Graph: an \
     answer named an upload host that is not one of Microsoft's";
 const NO_ACCOUNT: &str = "restart the relay, so that waiting messages find their [[account]]";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_full_stop_stands_before_the_next_part_of_a_reason() {
+        let parts = ["Graph answered 403: no.", OWN, "ask the administrator"];
+
+        let words = joined(&parts.map(str::to_owned));
+
+        assert_eq!(
+            words,
+            format!("Graph answered 403: no; {OWN}; ask the administrator")
+        );
+        assert_eq!(joined(&["no.".to_owned()]), "no.");
+    }
+}
