@@ -128,10 +128,10 @@ pub(super) async fn run(command: &Command) -> Exit {
                     }
                 }
                 Some(folder) => {
+                    let folder = folder.display();
                     talk(&format!(
-                        "The messages in {} stay there: run this with --queue alone once the relay has \
-                         its configuration",
-                        folder.display()
+                        "The messages in {folder} stay there. When the relay runs with the completed \
+                         relay.toml, run: graph-relay import smtp2graph --queue {folder}"
                     ));
                     exit
                 }

@@ -28,7 +28,11 @@ const TAKEN: &str = "taken";
 
 /// Gives every message of the folder to the first relay that answers at these addresses.
 pub(super) async fn take_over(folder: &Path, relays: &[SocketAddr]) -> Exit {
-    let (waiting, doubtful) = match files(folder) {
+    let Files {
+        waiting,
+        doubtful,
+        has_taken,
+    } = match files(folder) {
         Ok(files) => files,
         Err(error) => {
             talk(&format!(
@@ -39,12 +43,7 @@ pub(super) async fn take_over(folder: &Path, relays: &[SocketAddr]) -> Exit {
         }
     };
     if waiting.is_empty() && doubtful.is_empty() {
-        talk(&format!(
-            "there is no message (.{WAITING}) in {}: name the folder queue within SMTP2Graph's mailroot. If \
-             this is it, no message waits there",
-            folder.display()
-        ));
-        return Exit::CheckFailed;
+        return nothing(folder, has_taken);
     }
     let mut exit = Exit::Done;
     for file in &doubtful {
@@ -129,10 +128,20 @@ fn tell_doubt(file: &Path, why: &str) {
     ));
 }
 
-/// The messages that wait, oldest first, and those whose sending did not end.
-fn files(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+/// The messages of a folder.
+#[derive(Default)]
+struct Files {
+    /// The oldest first.
+    waiting: Vec<PathBuf>,
+    /// Those that an earlier run was sending when it ended.
+    doubtful: Vec<PathBuf>,
+    /// Whether there are some that were taken over before.
+    has_taken: bool,
+}
+
+fn files(folder: &Path) -> io::Result<Files> {
+    let mut files = Files::default();
     let mut waiting = Vec::new();
-    let mut doubtful = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -141,16 +150,31 @@ fn files(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
             .map(|it| it.to_string_lossy().to_lowercase());
         match ends.as_deref() {
             Some(WAITING) => waiting.push((entry.metadata()?.modified()?, path)),
-            Some(SENDING) => doubtful.push(path),
-            _ => {}
+            Some(SENDING) => files.doubtful.push(path),
+            Some(TAKEN) => files.has_taken = true,
+            Some(_) | None => {}
         }
     }
     waiting.sort();
-    doubtful.sort();
-    Ok((
-        waiting.into_iter().map(|(_, path)| path).collect(),
-        doubtful,
-    ))
+    files.waiting = waiting.into_iter().map(|(_, path)| path).collect();
+    files.doubtful.sort();
+    Ok(files)
+}
+
+/// Says that no message waits, which is no success in a folder that had none before.
+fn nothing(folder: &Path, has_taken: bool) -> Exit {
+    let folder = folder.display();
+    if has_taken {
+        say(&format!(
+            "no message waits in {folder}: all were taken over before"
+        ));
+        return Exit::Done;
+    }
+    talk(&format!(
+        "there is no message (.{WAITING}) in {folder}: name the folder queue within SMTP2Graph's \
+         mailroot. If this is it, no message waits there"
+    ));
+    Exit::CheckFailed
 }
 
 fn added(file: &Path, ending: &str) -> PathBuf {
