@@ -22,7 +22,6 @@ use crate::clock::Timestamp;
 use crate::clock::span;
 use crate::credentials::CertificateFiles;
 use crate::delivery::Delivery;
-use crate::delivery::Waits;
 use crate::disk;
 use crate::listener::Connections;
 use crate::listener::PickupTrouble;
@@ -208,9 +207,8 @@ async fn of(admin_state: &AdminState) -> Status {
     // If it cannot be read, the error of the spool says so.
     let mut queue = admin_state.spool.overview().await.unwrap_or_default();
     queue.leave_out_failing(|destination| {
-        let waits = admin_state.standing.waits(destination, now);
         let mut accounts = accounts.iter();
-        matches!(waits, Some(Waits::Backoff(_)))
+        admin_state.standing.backs_off(destination)
             || accounts.any(|account| account.gets_no_token(destination))
     });
     Status {

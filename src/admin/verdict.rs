@@ -174,18 +174,13 @@ fn when(row: &Became, waits: Option<&Waits>, now: Timestamp) -> String {
             span_in_words(limited.until.since(now)),
             limited.until
         ),
-        Some(Waits::Backoff(backing_off)) => {
-            let whose = match &backing_off.mailbox {
-                Some(mailbox) => mailbox.to_string(),
-                None => format!("Account {}", backing_off.account),
-            };
-            format!(
-                "{whose} is backing off: {}. The next attempt is in {} ({}).",
-                backing_off.why(),
-                span_in_words(backing_off.until.since(now)),
-                backing_off.until
-            )
-        }
+        Some(Waits::Backoff(backing_off)) => format!(
+            "{} is backing off: {}. The next attempt is in {} ({}).",
+            capital(&backing_off.whose()),
+            backing_off.why(),
+            span_in_words(backing_off.until.since(now)),
+            backing_off.until
+        ),
         Some(Waits::Pause(pause)) => {
             let (what, since) = (capital(&pause.what()), pause.since);
             let (by, why) = (pause.by(), pause.why());

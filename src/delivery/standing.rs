@@ -266,20 +266,29 @@ impl Standing {
         }
     }
 
-    /// Why due mail of a mailbox waits, if the reason is not its turn.
+    /// Why due mail of a mailbox waits, if the reason is not its turn: of several reasons the one
+    /// that lasts longest, and rather one that a retry does not end.
     pub fn waits(&self, destination: &Destination, wall: Timestamp) -> Option<Waits> {
         let (board, now) = (self.lock(), Instant::now());
         let at = |until: Instant| wall + until.saturating_duration_since(now);
         let (account, mailbox) = (&destination.account, &destination.mailbox);
-        if let Some(backoff) = board.accounts.get(account) {
-            return Some(Waits::Backoff(backoff.view(account, None, now, wall)));
-        }
-        if let Some(backoff) = board.mailboxes.get(destination) {
-            let view = backoff.view(account, Some(mailbox), now, wall);
-            return Some(Waits::Backoff(view));
-        }
-        let (limit, until) = board.limited.get(destination)?;
-        Some(Waits::Limit(limited(destination, *limit, at(*until))))
+        let of_account = board.accounts.get(account);
+        let of_account = of_account.map(|it| it.view(account, None, now, wall));
+        let own = board.mailboxes.get(destination);
+        let own = own.map(|it| it.view(account, Some(mailbox), now, wall));
+        let limit = board.limited.get(destination);
+        let limit = limit.map(|(limit, until)| limited(destination, *limit, at(*until)));
+        let backoffs = of_account.into_iter().chain(own).map(Waits::Backoff);
+        backoffs
+            .chain(limit.map(Waits::Limit))
+            .max_by_key(|it| (it.outlasts_retry(), it.until()))
+    }
+
+    /// Whether a mailbox or its account backs off.
+    pub fn backs_off(&self, destination: &Destination) -> bool {
+        let board = self.lock();
+        board.accounts.contains_key(&destination.account)
+            || board.mailboxes.contains_key(destination)
     }
 
     /// The backoff of an account now; none for an account without mail.
@@ -433,6 +442,11 @@ mod tests {
         assert!(engaged(Cause::Throttled, minute).outlasts_retry());
         assert!(engaged(Cause::Unavailable, minute).outlasts_retry());
         assert!(!engaged(Cause::Unavailable, None).outlasts_retry());
+        // It is named before a backoff that a retry ends.
+        let until = Instant::now() + Duration::from_secs(3600);
+        standing.limited(&destination("one"), Some((Limit::Recipients, until)));
+        assert!(matches!(engaged(Cause::Unavailable, None), Waits::Limit(_)));
+        assert!(standing.backs_off(&destination("one")));
     }
 
     #[tokio::test(start_paused = true)]

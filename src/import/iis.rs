@@ -54,7 +54,7 @@ const DECISIONS: [(&str, &str); 5] = [
     ),
 ];
 /// Those of them without which the relay may let in more than IIS.
-const OPENING: [&str; 3] = ["Auth*", "Access*", "IPSecurity"];
+const OPENING: [&str; 2] = ["Auth*", "Access*"];
 /// Settings without a counterpart, each with the reason; a name ends with `*` where it is the
 /// beginning of several.
 const REASONS: [(&str, &str); 13] = [
@@ -211,7 +211,7 @@ impl Reading<'_> {
             .get("IPSecurity")
             .is_some_and(|it| !it.is_empty());
         match &relayed {
-            Some(_) if is_limited => self.change("RelayIpList", "IPSecurity says which of these machines may connect, so that none is in networks of [[listener]]"),
+            Some(_) if is_limited => self.change("RelayIpList", "IPSecurity may keep some of these machines out, so none of them is in networks of [[listener]]"),
             Some(Some(machines)) => {
                 networks.extend(machines.iter().filter(|it| !it.is_loopback()).map(ToString::to_string));
                 self.take("RelayIpList", &format!("networks of [[listener]]: {} machines, and this one", machines.len()));

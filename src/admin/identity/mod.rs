@@ -359,8 +359,7 @@ async fn try_again(
                 after,
             },
         };
-        let decided = admin_state.spool.operate(order, uid).await?;
-        maillog::decided(Action::Retry, uid, &decided.decisions);
+        let decided = admin_state.act(order, uid).await?;
         count += decided.decisions.len();
         after = decided.next;
         if after.is_none() {

@@ -161,18 +161,17 @@ fn files(folder: &Path) -> io::Result<Files> {
     Ok(files)
 }
 
-/// Says that no message waits, which is no success in a folder that had none before.
+/// Says that no message waits, which is no success in what may be another folder.
 fn nothing(folder: &Path, has_taken: bool) -> Exit {
+    let is_queue = folder.file_name().is_some_and(|it| it == "queue");
     let folder = folder.display();
-    if has_taken {
-        say(&format!(
-            "no message waits in {folder}: all were taken over before"
-        ));
+    if has_taken || is_queue {
+        say(&format!("no message waits in {folder}"));
         return Exit::Done;
     }
     talk(&format!(
         "there is no message (.{WAITING}) in {folder}: name the folder queue within SMTP2Graph's \
-         mailroot. If this is it, no message waits there"
+         mailroot"
     ));
     Exit::CheckFailed
 }

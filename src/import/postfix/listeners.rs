@@ -160,12 +160,12 @@ fn offered(
 ) -> &'static str {
     let tls = tls(settings);
     if needs_tls(settings) && (tls == "off" || files.is_none()) {
-        let words = "smtpd_tls_auth_only lets nobody authenticate without TLS, and there is none: set [tls], \
-                     and look at tls of [[listener]]";
+        let words = "smtpd_tls_auth_only lets nobody authenticate without TLS, and Postfix has none here: set \
+                     [tls], or set tls and authentication of [[listener]] to \"off\"";
         reading.found.ask(service.shown(), words);
         return match tls {
-            "implicit" => tls,
-            _ => "starttls-required",
+            "off" => "starttls",
+            tls => tls,
         };
     }
     if tls != "off" && files.is_none() {

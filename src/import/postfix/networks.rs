@@ -99,7 +99,7 @@ impl Networks {
             }
             if !signs.is_empty() {
                 self.unclear.push(format!(
-                    "{signs} {item}: Postfix allows no blank behind the !. It is read as {signs}{item}"
+                    "{signs} {item}: Postfix allows no blank behind the !. This program reads it as {signs}{item}"
                 ));
             }
             joined.push(std::mem::take(&mut signs) + &item);

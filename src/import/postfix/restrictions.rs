@@ -217,7 +217,7 @@ fn names(items: &[&str]) -> String {
         }
     }
     if names.is_empty() {
-        names.push("all of it");
+        names.push("this list");
     }
     names.join(", ")
 }

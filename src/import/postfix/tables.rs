@@ -29,11 +29,13 @@ const USUAL: &str = "/etc/postfix";
 impl Folder {
     /// Reads a file that a parameter names, or says why that cannot be done.
     pub(super) fn read(&self, path: &str) -> Result<String, String> {
+        // The folders of postmulti, such as /etc/postfix-out, are of this machine too.
+        let is_copy = !self.0.to_string_lossy().starts_with(USUAL);
         let place = match Path::new(path).strip_prefix(USUAL) {
-            Ok(inside) => self.0.join(inside),
-            Err(_) => PathBuf::from(path),
+            Ok(inside) if is_copy => self.0.join(inside),
+            Ok(_) | Err(_) => PathBuf::from(path),
         };
-        if !place.starts_with(&self.0) && self.0 != Path::new(USUAL) {
+        if is_copy && !place.starts_with(&self.0) {
             return Err(format!(
                 "{path} is missing: it is not in {}, and the file of this machine may be another one. \
                  Copy it into that folder, and enter the copy in main.cf",
@@ -109,6 +111,8 @@ mod tests {
         let aliases = own.path().join("aliases");
         std::fs::write(&aliases, "root: it@contoso.com\n").unwrap();
         let copy = Folder(folder.path().to_owned());
+        let of_postmulti = Folder("/etc/postfix-out".into());
+        assert!(of_postmulti.read(aliases.to_str().unwrap()).is_ok());
 
         let missing = copy.read(aliases.to_str().unwrap()).unwrap_err();
         assert!(missing.contains("aliases is missing"), "{missing}");

@@ -248,7 +248,7 @@ impl Reading<'_> {
         if self.is_map(name) {
             section.list::<&str>(key, &[]);
             let words = format!(
-                "this program cannot read the list: {key} allows nobody until you write the addresses into it"
+                "this program cannot read the list: {key} is empty until you write the addresses into it"
             );
             self.ask(name, &words);
         } else if !allowed.is_empty() {

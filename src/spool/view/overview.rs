@@ -37,7 +37,8 @@ pub struct Overview {
     #[serde(default)]
     pub own_trouble: u64,
     /// Waiting entries whose attempts have failed more than once; in the status without those
-    /// whose mailbox or account has a problem that is reported by itself.
+    /// whose mailbox or account has a problem that is reported by itself, unless they fail while
+    /// others get through.
     #[serde(default)]
     pub failing: u64,
     /// Why the oldest of them waits.
@@ -57,6 +58,8 @@ pub struct Overview {
 #[derive(Clone, Debug)]
 pub(crate) struct Failing {
     destination: Destination,
+    /// Whether they fail while others get through: no problem of the destination explains that.
+    is_own: bool,
     count: u64,
     /// Why the oldest of them waits.
     because: Option<String>,
@@ -100,7 +103,8 @@ impl Overview {
 
     /// Does not count as failing what fails because of a problem of its destination.
     pub fn leave_out_failing(&mut self, is_explained: impl Fn(&Destination) -> bool) {
-        self.failing_by.retain(|it| !is_explained(&it.destination));
+        self.failing_by
+            .retain(|it| it.is_own || !is_explained(&it.destination));
         self.failing = self.failing_by.iter().map(|it| it.count).sum();
         let oldest = self.failing_by.first();
         self.failing_because = oldest.and_then(|it| it.because.clone());
@@ -193,9 +197,9 @@ fn failing_by(db: &Connection) -> rusqlite::Result<Vec<Failing>> {
     // Both conditions on the state: the second one is that of the index. The reason is that of the
     // row with the smallest ID.
     let mut statement = db.prepare_cached(&format!(
-        "SELECT account, mailbox, count(*), reason, min(id) FROM entry
+        "SELECT account, mailbox, count(*), reason, min(id), own_trouble FROM entry
          WHERE state = 'waiting' AND state NOT IN ('delivered', 'dropped') AND {FAILING}
-         GROUP BY account, mailbox ORDER BY min(id)",
+         GROUP BY account, mailbox, own_trouble ORDER BY min(id)",
     ))?;
     let mut rows = statement.query([])?;
     let mut failing = Vec::new();
@@ -205,6 +209,7 @@ fn failing_by(db: &Connection) -> rusqlite::Result<Vec<Failing>> {
         if let (Some(account), Some(mailbox)) = (account, mailbox) {
             failing.push(Failing {
                 destination: Destination { account, mailbox },
+                is_own: row.get(5)?,
                 count: columns::unsigned(row, 2)?,
                 because: row.get(3)?,
             });
@@ -219,7 +224,8 @@ mod tests {
 
     #[test]
     fn failing_messages_whose_mailbox_has_a_problem_are_left_out() {
-        let failing = |mailbox: &str, count, because: &str| Failing {
+        let failing = |mailbox: &str, is_own, count, because: &str| Failing {
+            is_own,
             destination: Destination {
                 account: "contoso".to_owned(),
                 mailbox: mailbox.parse().unwrap(),
@@ -228,17 +234,18 @@ mod tests {
             because: Some(because.to_owned()),
         };
         let mut overview = Overview {
-            failing: 5,
+            failing: 6,
             failing_by: vec![
-                failing("a@contoso.com", 3, "throttled"),
-                failing("b@contoso.com", 2, "refused"),
+                failing("a@contoso.com", false, 3, "throttled"),
+                failing("b@contoso.com", false, 2, "refused"),
+                failing("a@contoso.com", true, 1, "too large"),
             ],
             ..Overview::default()
         };
 
         overview.leave_out_failing(|it| it.mailbox.as_str() == "a@contoso.com");
 
-        assert_eq!(overview.failing, 2);
+        assert_eq!(overview.failing, 3);
         assert_eq!(overview.failing_because.as_deref(), Some("refused"));
     }
 }

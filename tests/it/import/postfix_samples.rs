@@ -240,7 +240,7 @@ const INSTALLATIONS: [Installation; 21] = [
         main: "mynetworks = 192.0.2.0/24\nsmtpd_sasl_auth_enable = yes\nsmtpd_tls_auth_only = yes\n",
         master: "smtp inet n - y - - smtpd\n465 inet n - y - - smtpd -o smtpd_tls_wrappermode=yes\n",
         has: &[
-            "address = \"0.0.0.0:25\"\ntls = \"starttls-required\"\nauthentication = \"required\"\n\
+            "address = \"0.0.0.0:25\"\ntls = \"starttls\"\nauthentication = \"required\"\n\
              anonymous_networks = [\"192.0.2.0/24\"]\nnetworks = [\"192.0.2.0/24\"]",
             "tls = \"implicit\"",
         ],

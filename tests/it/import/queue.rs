@@ -161,10 +161,14 @@ async fn a_doubtful_message_is_never_replaced_by_one_of_the_same_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_without_messages_is_a_success_only_if_some_were_taken_over() {
+async fn a_folder_without_messages_is_a_success_only_if_it_is_known_to_be_the_queue() {
     let graph = stand_in().await;
     let home = Home::with(&graph).build();
-    let folder = queue(&home, &[("note.txt", "x")]);
+    let empty = queue(&home, &[("note.txt", "x")]);
+    let named = take_over(&home, "127.0.0.1:9", &empty);
+    assert_eq!(named.status.code(), Some(0), "{}", said(&named));
+    let folder = home.path("another");
+    fs::create_dir(&folder).unwrap();
 
     let output = take_over(&home, "127.0.0.1:9", &folder);
 

@@ -89,9 +89,9 @@ fn say_outcome(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) {
         ));
     }
     if summary.state == State::Waiting {
-        let next = waits.map_or(Some(summary.due_at), Waits::until);
-        next.iter()
-            .for_each(|at| say(&format!("{at}  next attempt")));
+        if let Some(at) = waits.map_or(Some(summary.due_at), Waits::until) {
+            say(&format!("{at}  next attempt"));
+        }
         if let Some(waits) = waits {
             say(&format!("            {}", reason(waits, now)));
         }
