@@ -219,11 +219,16 @@ impl Known {
             State::Dropped if !self.has_content => {
                 gone("dropped") + "Send it again from the application"
             }
-            State::Failed | State::Held | State::Delivered | State::Dropped if self.is_report => {
-                format!(
-                    "it is a report by the relay; to try it again: graph-relay queue retry {id}"
-                )
+            State::Failed if self.is_report => format!(
+                "it is a report by the relay; to try it again: graph-relay queue retry {id}"
+            ),
+            State::Held if self.is_report => {
+                format!("it is a report by the relay; to send it: graph-relay queue release {id}")
             }
+            State::Delivered | State::Dropped if self.is_report => format!(
+                "it is a report by the relay, and a report that was {} is not sent again",
+                self.state
+            ),
             State::Failed | State::Held if !self.has_content => {
                 "its content was removed to make room for new mail: send it again from the \
                  application"
@@ -247,6 +252,36 @@ impl Known {
             message_id: entry.message_id,
             content: entry.content,
             digest: entry.digest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_report_names_only_an_order_that_its_state_allows() {
+        let id = SpoolId::first_of(Timestamp::from_millis(1));
+        for (state, order) in [
+            (State::Failed, Some("retry")),
+            (State::Held, Some("release")),
+            (State::Delivered, None),
+            (State::Dropped, None),
+        ] {
+            let report = Known {
+                state,
+                has_content: true,
+                subject: None,
+                is_report: true,
+            };
+
+            let why = report.why_not(id, None).unwrap();
+
+            let command = order.map(|order| format!("graph-relay queue {order} {id}"));
+            let named = why.split_once(": ").map(|(_, named)| named.to_owned());
+            assert_eq!(named, command, "{why}");
         }
     }
 }
