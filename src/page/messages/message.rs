@@ -116,7 +116,7 @@ pub(super) async fn show(
         title: subject.unwrap_or_else(|| texts.messages.no_subject.to_owned()),
         steps: steps(&shown, texts),
         buttons: match may_act {
-            true => buttons(shown.entry.summary.state, &texts.message),
+            true => buttons(&shown.entry, &texts.message),
             false => Vec::new(),
         },
         has_content: may_act && page.admin_state.content(message).await?.is_ok(),
@@ -130,7 +130,7 @@ pub(super) async fn show(
     })
 }
 
-fn buttons(state: Became, texts: &MessageTexts) -> Vec<Button> {
+fn buttons(entry: &EntryView, texts: &MessageTexts) -> Vec<Button> {
     let button = |action, title, class| Button {
         action,
         title,
@@ -140,10 +140,12 @@ fn buttons(state: Became, texts: &MessageTexts) -> Vec<Button> {
     let hold = button("hold", texts.hold, "");
     let release = button("release", texts.release, "primary");
     let drop = button("drop", texts.drop, "danger");
-    match state {
+    match entry.summary.state {
         Became::Waiting => vec![retry, hold, drop],
         Became::Held => vec![release, drop],
         Became::Failed | Became::Quarantined => vec![retry, drop],
+        // Deletes its content.
+        Became::Dropped if entry.kept_until_at.is_some() => vec![drop],
         // What is being sent cannot be stopped.
         Became::Claimed | Became::Delivered | Became::Dropped => Vec::new(),
     }

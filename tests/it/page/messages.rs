@@ -352,6 +352,29 @@ async fn a_message_is_sent_again_to_the_original_the_mailbox_or_another_address(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_dropped_message_has_a_button_that_deletes_its_content() {
+    let graph = stand_in().await;
+    let kept = "[delivery]\nretry = [\"1h\"]\n[failure]\nnotify = \"off\"\n\
+                [history]\nkeep_content = \"7d\"";
+    let home = with_page(&graph).sections(kept).build();
+    let relay = Relay::start(&home);
+    let id = send(&relay, &home, &[DEFERRED], "one", "deferred");
+    assert!(run(&home, &["queue", "drop", &id]).status.success());
+    let mut browser = Browser::logged_in(&relay, &home);
+    let back = format!("/messages/{id}");
+    let page = browser.get(&back).body;
+    assert!(page.contains("value=\"drop\""), "{page}");
+
+    let fields = [("action", "drop"), ("id", &*id), ("back", &*back)];
+    let (place, _) = browser.order("/messages/actions", &fields);
+    let (_, page) = browser.order(&place, &[]);
+
+    let words = "it stays dropped, and its content is deleted";
+    assert!(page.body.contains(words), "{}", page.body);
+    assert!(!browser.get(&back).body.contains("value=\"drop\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sending_again_is_not_offered_where_the_content_is_gone() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
