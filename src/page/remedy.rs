@@ -33,8 +33,8 @@ enum Piece<'a> {
     Link(String, &'a str),
     /// The form in `layout.html`, the mailbox, and the title.
     Button(&'static str, &'a str, &'static str),
-    /// A visitor without a log-in has a button of that name on the page itself.
-    Again(&'static str),
+    /// The page that is shown has a button of that name.
+    Here(&'static str),
 }
 
 /// What a command does, as far as the page does it too.
@@ -67,6 +67,13 @@ impl Layout {
     pub(super) fn is_administrator(&self) -> bool {
         let session = self.session.as_ref();
         session.is_some_and(|session| session.role >= Role::Administrator)
+    }
+
+    /// Whether this is the page of a message, with its buttons.
+    fn has_buttons_of(&self, message: &str) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.role >= Role::Operator)
+            && self.here.split('?').next() == Some(message)
     }
 
     /// A text of the relay with the page's links and buttons in it.
@@ -110,7 +117,7 @@ impl Layout {
         let link = |path: &str, title| Some(Piece::Link(path.to_owned(), title));
         match deed {
             Deed::Visit(url) => link(url, url),
-            Deed::SignIn(_) if is_guest => Some(Piece::Again(texts.mailboxes.try_again)),
+            Deed::SignIn(_) if is_guest => Some(Piece::Here(texts.mailboxes.try_again)),
             Deed::SignIn(mailbox) if is_administrator && mailbox.parse::<Address>().is_ok() => {
                 let title = texts.mailboxes.sign_in;
                 Some(Piece::Button("begin-sign-in", mailbox, title))
@@ -129,15 +136,19 @@ impl Layout {
                 link(&format!("/messages?state={state}"), texts.layout.show_them)
             }
             Deed::Message(verb, id) => {
-                let title = match verb {
+                let path = format!("/messages/{id}");
+                let button = match verb {
                     "retry" => texts.message.retry,
                     "hold" => texts.message.hold,
                     "release" => texts.message.release,
                     "drop" => texts.message.drop,
                     "resend" => texts.message.resend,
-                    _ => texts.layout.show_it,
+                    _ => return link(&path, texts.layout.show_it),
                 };
-                link(&format!("/messages/{id}"), title)
+                match self.has_buttons_of(&path) {
+                    true => Some(Piece::Here(button)),
+                    false => link(&path, button),
+                }
             }
         }
     }
@@ -237,6 +248,27 @@ mod tests {
         let other = "sudo apparmor_parser --replace";
         assert!(shown.contains(other), "{shown}");
         assert_eq!(without_sudo("pseudo "), "pseudo ");
+    }
+
+    #[test]
+    fn the_page_of_a_message_names_its_own_buttons_where_other_pages_have_links() {
+        let message = "/messages/01M7ZZDH4TKT6XKYKEMYK3N3EJ";
+        let text = "to send it: graph-relay queue release 01M7ZZDH4TKT6XKYKEMYK3N3EJ";
+        let shown = |here: &str, role| {
+            let mut layout = layout();
+            layout.here = here.to_owned();
+            layout.session.as_mut().unwrap().role = role;
+            layout.remedy(text).render().unwrap()
+        };
+
+        let link = format!("to send it: <a href=\"{message}\" lang=\"en\">Release</a>");
+        let button = "to send it: <strong lang=\"en\">Release</strong>";
+        assert_eq!(shown("/", Role::Administrator), link);
+        assert_eq!(shown(message, Role::Operator), button);
+        let asked = format!("{message}?wrong=address");
+        assert_eq!(shown(&asked, Role::Operator), button);
+        // Whoever may change nothing has no buttons there.
+        assert_eq!(shown(message, Role::Viewer), link);
     }
 
     #[test]

@@ -181,8 +181,8 @@ async fn a_dropped_message_is_sent_after_all_and_a_second_drop_deletes_it() {
     copy_of(&resend(&home, &first, &["--yes"]));
     assert_eq!(arrived(&graph, 1).await[0].subject, "first");
     let again = run(&home, &["queue", "retry", &first]);
-    let words = "(history.keep_content): graph-relay queue resend";
-    assert!(said(&again).contains(words), "{}", said(&again));
+    let words = format!("(history.keep_content): graph-relay queue resend {first}");
+    assert!(said(&again).contains(&words), "{}", said(&again));
 }
 
 #[tokio::test(flavor = "multi_thread")]

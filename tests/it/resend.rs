@@ -163,7 +163,7 @@ async fn nobody_receives_a_copy_whom_the_rules_forbid() {
     home.change("recipients_allowed =", redirect);
     let _relay = Relay::start(&home);
     let redirected = resend(&home, &id, &["--to", "ada@example.org"]);
-    let words = "use --to test@example.org";
+    let words = "send it to test@example.org instead";
     assert!(said(&redirected).contains(words), "{}", said(&redirected));
     copy_of(&resend(&home, &id, &["--to", "test@example.org"]));
     arrived(&graph, 2).await;

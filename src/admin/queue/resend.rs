@@ -325,13 +325,13 @@ impl<'c> Rules<'c> {
             {
                 return Err(format!(
                     "redirect_all_to of {section} sends all mail to {to}, so {recipient} may not \
-                     receive it: use --to {to}"
+                     receive it: send it to {to} instead"
                 ));
             }
             if !rule.policy.allows(recipient) {
                 return Err(format!(
                     "recipients_allowed of {section} does not allow mail to {recipient}: choose \
-                     another recipient with --to, or change relay.toml"
+                     another recipient, or change relay.toml"
                 ));
             }
         }

@@ -312,9 +312,13 @@ impl Change<'_> {
             changes.say(self.found.id, Verdict::Already, Some(why));
             Ok(())
         };
-        let refused = |changes: &mut Changes, why| {
+        let refused = |changes: &mut Changes, why: &str| {
             changes.say(self.found.id, Verdict::Refused, Some(why));
             Ok(())
+        };
+        // The reason ends with a command, which needs the id.
+        let refused_for = |changes: &mut Changes, why: &str| {
+            refused(changes, &format!("{why} {}", self.found.id))
         };
         // Written by a later version, or by another program.
         let Some(state) = State::named(&self.found.state) else {
@@ -337,11 +341,11 @@ impl Change<'_> {
             }
             (Action::Release, State::Held) => self.release(changes),
             (Action::Release, State::Waiting) => already(changes, "it waits for its next attempt"),
-            (Action::Release, State::Failed) => refused(
+            (Action::Release, State::Failed) => refused_for(
                 changes,
                 "it has failed and is not held; to try it again: graph-relay queue retry",
             ),
-            (Action::Release, State::Quarantined) => refused(
+            (Action::Release, State::Quarantined) => refused_for(
                 changes,
                 "it is in quarantine and is not held; to try it again: graph-relay queue retry",
             ),
@@ -351,10 +355,10 @@ impl Change<'_> {
             (Action::Hold | Action::Drop, State::Claimed) => refused(changes, BEING_SENT),
             (Action::Drop, State::Delivered | State::Dropped) => self.drop_content(state, changes),
             (Action::Retry | Action::Hold | Action::Release, State::Delivered) => {
-                refused(changes, WAS_DELIVERED)
+                refused_for(changes, WAS_DELIVERED)
             }
             (Action::Retry | Action::Hold | Action::Release, State::Dropped) => {
-                refused(changes, WAS_DROPPED)
+                refused_for(changes, WAS_DROPPED)
             }
         }
     }

@@ -203,7 +203,10 @@ impl Known {
             format!("it was {what}, and its content is gone: {why}. ")
         };
         let why = match self.state {
-            State::Waiting | State::Claimed => format!(
+            State::Claimed => {
+                "it is being sent now, and the result is known within minutes".to_owned()
+            }
+            State::Waiting => format!(
                 "it has not been delivered yet, and the relay goes on trying; to try it now: \
                  graph-relay queue retry {id}; to send it to somebody else, hold it first: \
                  graph-relay queue hold {id}"
@@ -283,5 +286,19 @@ mod tests {
             let named = why.split_once(": ").map(|(_, named)| named.to_owned());
             assert_eq!(named, command, "{why}");
         }
+    }
+
+    #[test]
+    fn a_message_that_is_being_sent_names_no_order_because_it_accepts_none() {
+        let claimed = Known {
+            state: State::Claimed,
+            has_content: true,
+            subject: None,
+            is_report: false,
+        };
+
+        let why = claimed.why_not(SpoolId::first_of(Timestamp::from_millis(1)), None);
+
+        assert!(!why.unwrap().contains("graph-relay"));
     }
 }

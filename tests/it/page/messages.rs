@@ -352,6 +352,36 @@ async fn a_message_is_sent_again_to_the_original_the_mailbox_or_another_address(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_sent_again_names_buttons_and_no_commands() {
+    let (_graph, home) = quiet().await;
+    let relay = Relay::start(&home);
+    let id = send(&relay, &home, &[DEFERRED], "one", "deferred");
+    let delivered = send(&relay, &home, &["a@example.org"], "two", "delivered");
+    let mut browser = Browser::logged_in(&relay, &home);
+    let message = format!("/messages/{id}");
+
+    let page = browser.get(&message).body;
+    let (_, resend) = page.split_once("id=\"resend-title\"").unwrap();
+    let words = "to try it now: <strong lang=\"en\">Retry</strong>; to send it to somebody else, \
+                 hold it first: <strong lang=\"en\">Hold</strong>";
+    assert!(resend.contains(words), "{resend}");
+    // From a page that was loaded while it was possible.
+    let (_, page) = browser.order(&format!("{message}/resend"), &[("whom", "original")]);
+    let link = format!("hold it first: <a href=\"{message}\" lang=\"en\">Hold</a>");
+    assert!(page.body.contains(&link), "{}", page.body);
+    assert!(!page.body.contains("queue hold"), "{}", page.body);
+    let fields = [
+        ("action", "retry"),
+        ("id", &*delivered),
+        ("back", "/messages"),
+    ];
+    let (_, page) = browser.order("/messages/actions", &fields);
+    let link = format!("<a href=\"/messages/{delivered}\" lang=\"en\">Send again</a>");
+    assert!(page.body.contains(&link), "{}", page.body);
+    assert!(!page.body.contains("queue resend"), "{}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_a_dropped_message_has_a_button_that_deletes_its_content() {
     let graph = stand_in().await;
     let kept = "[delivery]\nretry = [\"1h\"]\n[failure]\nnotify = \"off\"\n\
