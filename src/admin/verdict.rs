@@ -329,8 +329,8 @@ pub(super) fn refused(row: &Refused) -> Verdict {
 
 /// What the catalogue says of the last answer, unless the reason has said it already.
 fn remedy(row: &Became) -> Option<String> {
-    let code = row.last.as_ref()?.code.as_deref()?;
-    let entry = catalogue::find(code)?;
+    let last = row.last.as_ref()?;
+    let entry = catalogue::of_answer(last.http_status, last.code.as_deref())?;
     let mailbox = row.mailbox.as_deref().unwrap_or("MAILBOX");
     let author = row.author.as_deref().unwrap_or(catalogue::SOME_ADDRESS);
     let remedy = catalogue::named(entry.remedy, mailbox, author);

@@ -223,6 +223,22 @@ fn all_refused() -> Vec<(&'static str, Verdict)> {
 }
 
 #[test]
+fn a_request_that_was_too_large_is_explained_by_its_status() {
+    let text = "Graph answered 413 BadRequest: the maximum request length supported is 4MB.";
+    let failed = with_code(row(State::Failed, Some(text)), "BadRequest");
+    let last = failed.last.clone().map(|last| LastAttempt {
+        http_status: Some(413),
+        ..last
+    });
+
+    let said = accepted(&Became { last, ..failed }, None, NOW);
+
+    let action = said.action.unwrap();
+    let begins = "send fewer or smaller attachments, or several messages; ";
+    assert!(action.starts_with(begins), "{action}");
+}
+
+#[test]
 fn every_state_has_its_sentences() {
     let mut text = String::new();
     for (case, verdict) in all().into_iter().chain(all_refused()) {

@@ -172,8 +172,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BadRequest",
         cause: "Graph rejects the request without details; with status 413 the request was larger \
             than 4 MB.",
-        remedy: "read the text next to the code; if it is not about size, report this to the \
-            developers of the relay, with the request-id",
+        remedy: "with status 413 see http-413; otherwise report this to the developers of \
+            the relay, with the request-id and the text next to the code",
         place: None,
     },
     Entry {

@@ -39,10 +39,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "http-413",
-        cause: "The request was larger than Graph (4 MB) or a proxy on the way accepts.",
-        remedy: "give the app the permission Mail.ReadWrite, so that the relay can send large \
-            messages as drafts, and check the size limit of the proxy",
-        place: place::PERMISSIONS,
+        cause: "A request was larger than Graph (4 MB) or a proxy on the way accepts, and the relay \
+            could not split the message into smaller requests.",
+        remedy: "send fewer or smaller attachments, or several messages; set oversize = \"attach\" in \
+            the [[account]], so that the relay sends what it cannot split as an attachment; if a \
+            proxy allows less than the 4 MB of Graph, raise its limit (no key of relay.toml raises \
+            that of Graph: request_limit only says how much the relay tries)",
+        place: place::PROXY,
     },
     Entry {
         code: "http-415",

@@ -191,6 +191,14 @@ pub fn find(code: &str) -> Option<&'static Entry> {
     })
 }
 
+/// The entry of an answer to a request. Whatever code a 413 has, its status says more.
+pub fn of_answer(status: Option<u16>, code: Option<&str>) -> Option<&'static Entry> {
+    match status {
+        Some(413) => exact(TOO_LARGE),
+        Some(_) | None => find(code?),
+    }
+}
+
 /// The entry of `AADSTSn`.
 pub fn entra(number: u32) -> Option<&'static Entry> {
     exact(&format!("{AADSTS}{number}"))
@@ -285,8 +293,12 @@ fn replies() -> impl Iterator<Item = (&'static str, &'static str, &'static Entry
     })
 }
 
-/// Texts that people copy without their code, in lower case.
-const PHRASES: [(&str, &str); 7] = [
+/// A request that is too large.
+const TOO_LARGE: &str = "http-413";
+
+/// Texts that people copy without their code, or whose code says nothing, in lower case.
+const PHRASES: [(&str, &str); 8] = [
+    ("maximum request length", TOO_LARGE),
     ("need admin approval", "AADSTS90094"),
     (
         "credential type not allowed as per assigned policy",

@@ -323,8 +323,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "5.3.4",
-        cause: "The relay's own status: the message is larger than Graph or the mailbox accepts.",
-        remedy: "send fewer or smaller attachments, or raise the mailbox's maximum send size",
+        cause: "The relay's own status: the message is larger than the mailbox may send (35 MB by \
+            default), or a part of it that cannot be split is larger than Graph accepts in one \
+            request (4 MB).",
+        remedy: "send fewer or smaller attachments, raise the mailbox's maximum send size, or set \
+            oversize = \"attach\" in the [[account]], as the failure report says",
         place: place::SEND_SIZE,
     },
     Entry {

@@ -211,6 +211,10 @@ fn every_code_in_a_text_is_found_and_numbers_only_where_nothing_else_is() {
         ),
         ("error_codes: [50076]", vec!["AADSTS50076"]),
         (
+            "Graph answered 413 BadRequest: The maximum request length supported is 4MB.",
+            vec!["http-413", "BadRequest"],
+        ),
+        (
             "Graph answered 407 : no error of Graph in the answer",
             vec!["http-407"],
         ),
@@ -224,6 +228,27 @@ fn every_code_in_a_text_is_found_and_numbers_only_where_nothing_else_is() {
         ("", vec![]),
     ] {
         assert_eq!(codes(text), found, "{text}");
+    }
+}
+
+#[test]
+fn an_answer_with_413_is_explained_by_its_status_whatever_its_code() {
+    let code = |status, code| of_answer(status, code).map(|entry| entry.code);
+
+    for any in [None, Some("BadRequest"), Some("UnknownError")] {
+        assert_eq!(code(Some(413), any), Some("http-413"));
+    }
+    assert_eq!(code(Some(400), Some("BadRequest")), Some("BadRequest"));
+    assert_eq!(code(Some(404), None), None);
+    assert_eq!(code(None, Some("invalid_client")), Some("invalid_client"));
+    let remedy = find("413").unwrap().remedy;
+    for words in [
+        "smaller attachments",
+        "oversize = ",
+        "request_limit",
+        "proxy",
+    ] {
+        assert!(remedy.contains(words), "{words}: {remedy}");
     }
 }
 

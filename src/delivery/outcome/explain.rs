@@ -135,10 +135,20 @@ fn refusal(outcome: &Outcome) -> Explanation {
             "Microsoft 365 says that the address of at least one recipient is not valid.",
             "Check the recipients' addresses, and send the message again to the correct ones.",
         ),
-        (Some(413), _) | (_, "ErrorMessageSizeExceeded") => (
+        (_, "ErrorMessageSizeExceeded") => (
             EnhancedStatus::TOO_BIG,
-            "The message is larger than Microsoft 365 accepts.",
-            "Send it with fewer or smaller attachments, or as several messages.",
+            "The message is larger than its mailbox may send: 35 MB, unless somebody has changed \
+             that limit. Attachments count a third more than their size.",
+            "Send it with fewer or smaller attachments, or as several messages. An administrator \
+             of Exchange can raise the limit (MaxSendSize of the mailbox, at most 150 MB).",
+        ),
+        (Some(413), _) => (
+            EnhancedStatus::TOO_BIG,
+            "The message is larger than Microsoft 365 (4 MB) or a proxy on the way to it accepts in \
+             one request, and the relay cannot split it further.",
+            "Send it with fewer or smaller attachments, or as several messages. The relay's \
+             administrator can let a message that cannot be split travel as an attachment \
+             (oversize = \"attach\" in relay.toml), and raise the limit of the proxy.",
         ),
         (None, _) => (
             EnhancedStatus::BAD_CONTENT,
@@ -316,6 +326,23 @@ mod tests {
             "{said:?}"
         );
         assert!(said.happened.starts_with("For 4 days "), "{said:?}");
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_told_the_limit_and_what_changes_it() {
+        for (http_status, code, limit, setting) in [
+            (413, "BadRequest", "4 MB", "oversize = \"attach\""),
+            (413, "", "4 MB", "oversize = \"attach\""),
+            (400, "ErrorMessageSizeExceeded", "35 MB", "MaxSendSize"),
+        ] {
+            let refused = outcome(Kind::Failed, Some(http_status), code);
+
+            let said = failure(&refused, Duration::ZERO, false);
+
+            assert!(said.happened.contains(limit), "{said:?}");
+            assert!(said.remedy.contains(setting), "{said:?}");
+            assert!(said.remedy.contains("smaller attachments"), "{said:?}");
+        }
     }
 
     #[test]
