@@ -373,6 +373,31 @@ fn ctrl_c_ends_a_long_order_after_a_slice_and_says_how_much_was_done() {
     assert!(!text.contains(id), "{text}");
 }
 
+#[test]
+fn an_order_with_more_to_say_of_many_messages_lists_the_first_and_counts_the_others() {
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let decision = format!("{{\"id\":\"{id}\",\"verdict\":\"done\",\"remark\":\"paused\"}}");
+    let half = vec![decision; 15].join(",");
+    let cases: [(&[&str], usize); 2] = [(&[], 20), (&["--json"], 30)];
+    for (options, listed) in cases {
+        let slow = Slow::new();
+        let order = [&["queue", "retry", "--all", "--yes"], options].concat();
+        let screen = Screen::start(80, command(&slow.home, &order));
+        let count = "{\"at\":1,\"states\":{\"waiting\":30}}";
+        answer(slow.asked("GET /queue/count"), count);
+        for next in [format!("\"{id}\""), "null".to_owned()] {
+            let slice = format!("{{\"decisions\":[{half}],\"next\":{next}}}");
+            answer(slow.asked("POST /queue/actions"), &slice);
+        }
+
+        let (code, text) = screen.end();
+
+        let lines = text.matches("paused").count();
+        assert_eq!((code, lines), (0, listed), "{text}");
+        assert_eq!(text.contains("and 10 more that"), listed == 20, "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_watched_status_comes_back_when_the_relay_does() {
     let graph = stand_in().await;

@@ -1,6 +1,6 @@
 //! `queue retry`, `hold`, `release` and `drop`: one line with the result for each message, and
-//! the totals at the end. Of many messages a terminal gets only the lines that say more than
-//! that it was done.
+//! the totals at the end. Of many messages a terminal gets only the first lines that say more
+//! than that it was done, and the number of the others.
 //!
 //! Before an action on many messages, the command shows their number and asks. The action
 //! then does not include messages that arrived later. It goes on in slices; Ctrl-C ends it
@@ -96,12 +96,19 @@ impl Options {
     }
 }
 
+/// Lines on a terminal about messages that nobody named. Most of them say the same, such as why
+/// a mailbox waits.
+const MOST_LINES: u64 = 20;
+
 /// What came of the command, over all pages.
 #[derive(Default)]
 struct Totals {
     done: u64,
     already: u64,
     refused: u64,
+    /// Lines that were printed, and those beyond [`MOST_LINES`].
+    listed: u64,
+    unlisted: u64,
 }
 
 pub(in crate::cli) async fn run(action: Action, options: &Options) -> Result<Exit, Failure> {
@@ -224,7 +231,7 @@ async fn give(relay: &Relay, action: Action, which: Which) -> Result<Decided, Fa
 enum Shown {
     Json,
     Everything,
-    /// Only lines that say more than that it was done.
+    /// Only lines that say more than that it was done, and of these the first.
     Exceptions,
 }
 
@@ -255,7 +262,9 @@ impl Totals {
             match shown {
                 Shown::Json => say_json(&Line { action, decision }),
                 Shown::Exceptions if is_plain => {}
+                Shown::Exceptions if self.listed >= MOST_LINES => self.unlisted += 1,
                 Shown::Everything | Shown::Exceptions => {
+                    self.listed += 1;
                     say(&format!("{}  {}", decision.id, words(action, decision)));
                 }
             }
@@ -343,8 +352,16 @@ fn conclude(action: Action, totals: &Totals) -> Exit {
         done,
         already,
         refused,
+        listed: _,
+        unlisted,
     } = totals;
     let participle = participle(action);
+    if *unlisted > 0 {
+        let more = grouped(*unlisted);
+        talk(&format!(
+            "and {more} more that are not listed; --json lists all of them"
+        ));
+    }
     talk(&format!(
         "{done} {participle}, {already} unchanged, {refused} not {participle}"
     ));
