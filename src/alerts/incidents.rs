@@ -9,7 +9,8 @@
 //! over, it is reported then.
 //!
 //! What begins or ends within a minute of the last alert waits for the rest of this minute,
-//! so that a hundred mailboxes that fail one after the other are a few alerts.
+//! so that a hundred mailboxes that fail one after the other are a few alerts. What is gone by
+//! the time that it would be reported is not reported, unless it comes back.
 
 use std::time::Duration;
 
@@ -176,6 +177,12 @@ fn is_own(alert: &Alert, condition: &Condition) -> bool {
 }
 
 impl Incident {
+    /// Whether its beginning is to be reported: of an event in any case, of a problem only
+    /// while it is seen.
+    fn awaits_beginning(&self, now: RunningTime) -> bool {
+        !self.reported && (self.happened.is_some() || self.seen == now)
+    }
+
     /// Whether its end is still to be reported. An event has none.
     fn awaits_end(&self) -> bool {
         self.reported && self.happened.is_none()
@@ -206,7 +213,7 @@ impl Incidents {
         over.iter().for_each(|incident| self.remember(incident));
         let ended: Vec<_> = over.into_iter().filter(Incident::awaits_end).collect();
         let open = self.reported();
-        let began = self.begin();
+        let began = self.begin(now.running);
         if began.is_empty() && ended.is_empty() {
             return None;
         }
@@ -294,10 +301,10 @@ impl Incidents {
     }
 
     /// Marks what is to be reported as reported, the causes first.
-    fn begin(&mut self) -> Vec<Incident> {
+    fn begin(&mut self, now: RunningTime) -> Vec<Incident> {
         let mut began = Vec::new();
         loop {
-            let waits = |it: &Incident| !it.reported && !self.is_consequence(it);
+            let waits = |it: &Incident| it.awaits_beginning(now) && !self.is_consequence(it);
             let Some(next) = self.open.iter().position(waits) else {
                 return began;
             };

@@ -134,6 +134,43 @@ fn a_consequence_that_outlives_its_cause_is_told_then() {
 }
 
 #[test]
+fn a_problem_that_is_gone_before_its_alert_is_not_reported_unless_it_comes_back() {
+    let mut incidents = Incidents::default();
+    let (token, held) = ((Kind::NoToken, "contoso"), (Kind::MessageHeld, "held"));
+    assert_eq!(reported(&mut incidents, 0, &[token]).0, [Kind::NoToken]);
+    // Less than a minute after that alert.
+    let half = Moment {
+        at: at(0).at + MINUTE / 2,
+        running: at(0).running + MINUTE / 2,
+    };
+    let seen = [token, held].map(|(kind, of)| condition(kind, of));
+
+    assert_eq!(incidents.compare(seen.to_vec(), half, OVER), None);
+    assert_eq!(reported(&mut incidents, 1, &[token]), (vec![], vec![]));
+    assert_eq!(
+        reported(&mut incidents, 2, &[token, held]).0,
+        [Kind::MessageHeld]
+    );
+}
+
+#[test]
+fn a_consequence_that_ends_before_its_cause_is_not_reported() {
+    let mut incidents = Incidents::default();
+    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
+
+    assert_eq!(
+        reported(&mut incidents, 0, &[waits, token]).0,
+        [Kind::NoToken]
+    );
+    assert_eq!(reported(&mut incidents, 2, &[waits]), (vec![], vec![]));
+    assert_eq!(
+        reported(&mut incidents, 6, &[]),
+        (vec![], vec![Kind::NoToken])
+    );
+    assert_eq!(reported(&mut incidents, 9, &[]), (vec![], vec![]));
+}
+
+#[test]
 fn a_hundred_mailboxes_that_fail_one_after_the_other_are_a_few_alerts() {
     let mut incidents = Incidents::default();
     let names: Vec<String> = (0..100).map(|n| format!("box{n}@contoso.com")).collect();
