@@ -371,7 +371,10 @@ fn the_status_of_a_relay_that_hangs_names_the_remedy_after_five_seconds() {
 
     assert_eq!(output.status.code(), Some(69));
     let said = stderr(&output);
-    assert!(said.contains("no answer within 5 s. If this"), "{said}");
+    assert!(
+        said.contains("no answer within 5 seconds. If this"),
+        "{said}"
+    );
     assert!(said.contains("systemctl restart graph-relay"), "{said}");
 }
 

@@ -26,6 +26,7 @@ use super::talk;
 use crate::admin::ApiError;
 use crate::admin::ErrorCode;
 use crate::admin::Followed;
+use crate::clock::span_in_words;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ProblemKind;
@@ -138,12 +139,12 @@ impl Relay {
             exit: Exit::Usage,
             words: error.to_string(),
         })?;
-        self.answer(self.client.get(url)).await
+        self.answer(self.client.get(url), self.patience).await
     }
 
     /// The status of an answer and its text, whatever they are.
     pub(super) async fn get(&self, path: &str) -> Result<(StatusCode, String), Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let failed = |error: reqwest::Error| self.unreachable(&error, self.patience);
         let response = self.client.get(format!("http://relay{path}")).send().await;
         let response = response.map_err(failed)?;
         let status = response.status();
@@ -157,7 +158,7 @@ impl Relay {
         order: &impl Serialize,
     ) -> Result<Option<T>, Failure> {
         let request = self.client.post(format!("http://relay{path}"));
-        self.answer(request.json(order)).await
+        self.answer(request.json(order), self.patience).await
     }
 
     /// The same, if a user or Microsoft takes part of the time.
@@ -167,8 +168,7 @@ impl Relay {
         order: &impl Serialize,
     ) -> Result<T, Failure> {
         let request = self.client.post(format!("http://relay{path}"));
-        let request = request.timeout(LONGEST_PATIENCE).json(order);
-        self.answer(request)
+        self.answer(request.json(order), LONGEST_PATIENCE)
             .await?
             .ok_or_else(Failure::another_version)
     }
@@ -179,7 +179,7 @@ impl Relay {
         path: &str,
         on_step: impl Fn(Step),
     ) -> Result<T, Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error);
+        let failed = |error: reqwest::Error| self.unreachable(&error, LONGEST_PATIENCE);
         let request = self.client.post(format!("http://relay{path}?steps=true"));
         let request = request.timeout(LONGEST_PATIENCE);
         let mut response = request.send().await.map_err(failed)?;
@@ -206,9 +206,10 @@ impl Relay {
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
+        patience: Duration,
     ) -> Result<Option<T>, Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error);
-        let response = request.send().await.map_err(failed)?;
+        let failed = |error: reqwest::Error| self.unreachable(&error, patience);
+        let response = request.timeout(patience).send().await.map_err(failed)?;
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let body = response.bytes().await.map_err(failed)?;
@@ -238,7 +239,8 @@ impl Relay {
         sockets::probe(&self.socket).is_ok()
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    /// `patience`: the time that the request had.
+    fn unreachable(&self, error: &reqwest::Error, patience: Duration) -> Failure {
         let socket = self.socket.display();
         // The reason is in the socket's own error, not in the client's.
         match sockets::probe(&self.socket) {
@@ -258,7 +260,7 @@ impl Relay {
                 words: format!(
                     "the relay is running but does not answer on {socket}: {}. If this lasts, run \
                      systemctl restart graph-relay",
-                    reason(error, self.patience)
+                    reason(error, patience)
                 ),
             },
         }
@@ -268,11 +270,53 @@ impl Relay {
 /// Why there was no answer, without the URL, which nobody typed.
 fn reason(error: &reqwest::Error, patience: Duration) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} s", patience.as_secs());
+        return format!("no answer within {}", span_in_words(patience));
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::http::install_tls;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_times_out_names_the_limit_that_it_had() {
+        install_tls();
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("admin.sock");
+        // The system accepts connections for it, and nobody answers.
+        let _silent = sockets::bind(&socket).unwrap();
+        let client = reqwest::Client::builder()
+            .unix_socket(socket.clone())
+            .build();
+        let relay = Relay {
+            client: client.unwrap(),
+            socket,
+            patience: PATIENCE,
+        };
+
+        let usual = relay.ask::<Value>("/status").await.err();
+        let patient = relay.order_patiently::<Value>("/sign-ins", &()).await.err();
+        let followed = relay.follow::<Value>("/spool/check", |_| ()).await.err();
+
+        for (failure, limit) in [
+            (usual, "10 seconds"),
+            (patient, "20 minutes"),
+            (followed, "20 minutes"),
+        ] {
+            let words = failure.unwrap().words;
+            assert!(
+                words.contains(&format!("no answer within {limit}. If this")),
+                "{words}"
+            );
+        }
+    }
 }
