@@ -4,12 +4,23 @@
 //! A listener for this machine only listens on this machine's own addresses, and without TLS:
 //! the relay then needs no certificate.
 
+mod tls;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
 
+use self::tls::CERTIFICATES;
+use self::tls::Files;
+use self::tls::NO_TLS;
+use self::tls::OF_TLS;
+use self::tls::certificate;
+use self::tls::is_about_tls;
+use self::tls::needs_tls;
+use self::tls::offered;
+use self::tls::tls_of;
 use super::Reading;
 use super::networks::Networks;
 use super::networks::speaks;
@@ -54,21 +65,8 @@ const READ: [(&str, &str); 10] = [
         "the relay never accepts a password without TLS from another machine if the listener has TLS",
     ),
 ];
-/// The parameters with a certificate and its key.
-const CERTIFICATES: [&str; 3] = [
-    "smtpd_tls_cert_file",
-    "smtpd_tls_key_file",
-    "smtpd_tls_chain_files",
-];
-/// A certificate and its private key.
-type Files = (String, String);
-
 /// Of classes of restrictions.
 const PART_OF_LISTS: &str = "it is read as part of the restrictions that name it";
-/// Of a certificate that is used.
-const OF_TLS: &str = "[tls]. The relay's user must be able to read the file";
-/// Of TLS that is not used.
-const NO_TLS: &str = "TLS is not used: only this machine connects, or there is no certificate";
 
 pub(super) fn add(reading: &mut Reading) {
     let services: Vec<Service> = reading.services.clone();
@@ -140,63 +138,6 @@ fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
     }
 }
 
-/// The certificate of a service, and its private key.
-fn certificate(settings: &Settings) -> Option<Files> {
-    let first = |name: &str| settings.list(name).into_iter().next();
-    if let Some(chain) = first("smtpd_tls_chain_files") {
-        return Some((chain.clone(), chain));
-    }
-    let certificate = first("smtpd_tls_cert_file").filter(|it| it != "none")?;
-    let key = first("smtpd_tls_key_file").unwrap_or_else(|| certificate.clone());
-    Some((certificate, key))
-}
-
-/// The TLS of a listener, if there is a certificate for it.
-fn offered(
-    reading: &mut Reading,
-    service: &Service,
-    settings: &Settings,
-    files: Option<&Files>,
-) -> &'static str {
-    let tls = tls(settings);
-    if needs_tls(settings) && (tls == "off" || files.is_none()) {
-        let words = "smtpd_tls_auth_only lets nobody authenticate without TLS, and Postfix has none here: set \
-                     [tls], or set tls and authentication of [[listener]] to \"off\"";
-        reading.found.ask(service.shown(), words);
-        return match tls {
-            "off" => "starttls",
-            tls => tls,
-        };
-    }
-    if tls != "off" && files.is_none() {
-        let words = "its TLS has no certificate: set [tls] and tls";
-        reading.found.ask(service.shown(), words);
-        return "off";
-    }
-    tls
-}
-
-/// Whether Postfix accepts passwords only over TLS.
-fn needs_tls(settings: &Settings) -> bool {
-    settings.is_on("smtpd_tls_auth_only") && settings.is_on("smtpd_sasl_auth_enable")
-}
-
-fn tls(settings: &Settings) -> &'static str {
-    if settings.is_on("smtpd_tls_wrappermode") {
-        return "implicit";
-    }
-    let level = settings.value("smtpd_tls_security_level");
-    match level.to_ascii_lowercase().as_str() {
-        "none" => "off",
-        "may" => "starttls",
-        "" if settings.is_on("smtpd_enforce_tls") => "starttls-required",
-        "" if settings.is_on("smtpd_use_tls") => "starttls",
-        "" => "off",
-        // Postfix treats the levels that are for servers as encrypt (postconf(5)).
-        _ => "starttls-required",
-    }
-}
-
 fn listener(
     reading: &mut Reading,
     settings: &Settings,
@@ -262,7 +203,7 @@ fn of_users(
     } else if !restrictions::let_send(settings, Whom::Users) {
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
          of networks can connect"
-    } else if needs_tls(settings) && self::tls(settings) == "off" {
+    } else if needs_tls(settings) && tls_of(settings) == "off" {
         "Postfix offers no authentication here, because it has no TLS and smtpd_tls_auth_only asks for it: \
          only machines of networks can connect, until you name others"
     } else if tls != "off" {
@@ -387,7 +328,7 @@ fn option(
         found.change(setting, NO_TLS);
     } else if CERTIFICATES.contains(&name) && certificate(settings).as_ref() == files {
         found.take(setting, OF_TLS);
-    } else if is_about_tls(name) && is_off && tls(settings) != "off" {
+    } else if is_about_tls(name) && is_off && tls_of(settings) != "off" {
         found.change(setting, NO_TLS);
     } else if let Some((_, words)) = words {
         found.take(setting, *words);
@@ -398,11 +339,6 @@ fn option(
              names of both",
         );
     }
-}
-
-/// Whether a parameter says which TLS a listener offers.
-fn is_about_tls(name: &str) -> bool {
-    name.contains("_tls") && name != "smtpd_tls_auth_only"
 }
 
 /// The options of a postscreen. Those of the SMTP server hold only for the service to which it
