@@ -4,6 +4,8 @@
 //! Aliases are resolved here (`mail/aliases.rs`), so that a loop or an unreachable target is
 //! found before any mail is accepted.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use super::Account;
@@ -103,17 +105,19 @@ pub(super) fn read(
     let section = top.table("aliases");
     let mut places = Vec::new();
     let mut entries = Vec::new();
+    let mut known = HashSet::new();
     for (name, targets) in section.entries::<OneOrSeveral>() {
         let Some(key) = key(&section, &name) else {
             continue;
         };
-        if entries.iter().any(|(known, _)| *known == key) {
+        if known.contains(&key) {
             let message = format!("there are two aliases for {:?}", name.value);
             section.problem_at(&name.span, message);
             continue;
         }
         if let Some(targets) = self::targets(&section, &name, &targets) {
             places.push((name, targets.span.clone()));
+            known.insert(key.clone());
             entries.push((key, targets.value));
         }
     }
@@ -303,5 +307,31 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
             "{text:?} is not an address: write one like \"it@contoso.com\", or \"*@contoso.com\" for \
              everybody in a domain"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+
+    const ACCOUNT: &str = "[[account]]\ntenant = \"contoso.com\"\nclient_id = \"1\"\n\
+        client_secret_env = \"PATH\"\nmailbox = \"noreply@contoso.com\"\n";
+
+    #[test]
+    fn twenty_thousand_aliases_are_read_and_the_one_that_is_there_twice_is_found() {
+        let aliases = (0..20_000).map(|at| format!("user{at} = \"user{at}@contoso.com\"\n"));
+        let text = format!("{ACCOUNT}[aliases]\n{}", aliases.collect::<String>());
+
+        let config = Config::parse(&text, Path::new("relay.toml")).unwrap();
+        let twice = text + "USER0 = \"it@contoso.com\"\n";
+        let error = Config::parse(&twice, Path::new("relay.toml")).unwrap_err();
+
+        let found = config.aliases.resolve(&"User19999".parse().unwrap());
+        assert_eq!(found.unwrap()[0].as_str(), "user19999@contoso.com");
+        let message = "there are two aliases for \"USER0\"";
+        assert!(error.to_string().contains(message), "{error}");
+        assert_eq!(error.problems.len(), 1);
     }
 }

@@ -3,6 +3,8 @@
 //! It contains only what the other product sets, so that everything else keeps the relay's
 //! defaults. What is missing stands there as a comment to fill in: `check` then names it.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 
 /// The order of the sections in the file.
@@ -28,7 +30,8 @@ pub struct Draft {
     /// The product that it is made from, as its first line names it.
     pub product: &'static str,
     top: Vec<String>,
-    sections: Vec<Section>,
+    /// By their names.
+    sections: BTreeMap<&'static str, Vec<Section>>,
     /// A secret, for a file of its own beside relay.toml.
     pub secret: Option<SecretFile>,
 }
@@ -63,18 +66,20 @@ impl Draft {
     /// Adds a section.
     pub(super) fn add(&mut self, section: Section) {
         if !section.lines.is_empty() {
-            self.sections.push(section);
+            let sections = self.sections.entry(section.name).or_default();
+            sections.push(section);
         }
     }
 
     /// Fills a section that may occur only once.
     pub(super) fn within(&mut self, name: &'static str, fill: impl FnOnce(&mut Section)) {
-        if let Some(section) = self.sections.iter_mut().find(|it| it.name == name) {
+        let sections = self.sections.entry(name).or_default();
+        if let Some(section) = sections.first_mut() {
             return fill(section);
         }
         let mut section = Section::new(name);
         fill(&mut section);
-        self.sections.push(section);
+        sections.push(section);
     }
 
     /// Whether a key stands before the first section.
@@ -86,13 +91,13 @@ impl Draft {
     /// Whether a section has a key.
     pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
         let start = format!("{key} = ");
-        let mut sections = self.sections.iter().filter(|it| it.name == section);
+        let mut sections = self.sections.get(section).into_iter().flatten();
         sections.any(|it| it.lines.iter().any(|line| line.starts_with(&start)))
     }
 
     /// Whether there is a section with this name.
     pub fn has(&self, name: &str) -> bool {
-        self.sections.iter().any(|section| section.name == name)
+        self.sections.contains_key(name)
     }
 
     /// Returns the text; its secrets are in files of this folder.
@@ -123,7 +128,7 @@ impl Draft {
         let mut sections = Vec::new();
         for name in ORDER {
             let key = name.trim_matches(['[', ']']).split('.').next();
-            let named = self.sections.iter().filter(|it| it.name == name);
+            let named = self.sections.get(name).into_iter().flatten();
             for section in named.filter(|_| key.is_some_and(&is_wanted)) {
                 sections.push(format!("{name}\n{}", written(&section.lines)));
             }

@@ -3,6 +3,8 @@
 //! Its columns are found by their English names, or else by what is in them, because the admin
 //! centre writes them in the language of whoever is signed in.
 
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::ImportError;
@@ -58,10 +60,11 @@ pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
         return Err(wrong(words.to_owned()));
     };
     let mut senders: Vec<Sender> = Vec::new();
+    let mut places = HashMap::new();
     for sender in rows.iter().filter_map(|row| columns.sender(row)) {
-        let key = sender.address.key();
+        let place = places.entry(sender.address.key()).or_insert(senders.len());
         // The report may have a row for each day.
-        match senders.iter_mut().find(|it| it.address.key() == key) {
+        match senders.get_mut(*place) {
             Some(known) => {
                 let both = known.messages.zip(sender.messages);
                 let sum = both.map(|(one, other)| one.saturating_add(other));
@@ -104,7 +107,8 @@ impl Columns {
                 .iter()
                 .position(|name| name.eq_ignore_ascii_case(word))
         };
-        let has_addresses = |at: &usize| rows.iter().any(|row| address(row, *at).is_some());
+        let with_addresses = with_addresses(rows);
+        let has_addresses = |at: &usize| with_addresses.contains(at);
         let address = ADDRESS.iter().filter_map(named).find(has_addresses);
         let messages = MESSAGES.iter().find_map(named);
         Some(Self {
@@ -129,6 +133,19 @@ impl Columns {
             others: others.collect(),
         })
     }
+}
+
+/// The columns in which some row has an address.
+fn with_addresses(rows: &[csv::StringRecord]) -> BTreeSet<usize> {
+    let mut columns = BTreeSet::new();
+    for row in rows {
+        for at in 0..row.len() {
+            if !columns.contains(&at) && address(row, at).is_some() {
+                columns.insert(at);
+            }
+        }
+    }
+    columns
 }
 
 fn address(row: &csv::StringRecord, at: usize) -> Option<Address> {
@@ -189,6 +206,21 @@ mod tests {
         ] {
             assert_eq!(of(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_report_of_twenty_thousand_senders_is_read() {
+        let rows = (0..20_000).map(|at| format!("{at},user{at}@contoso.com\n"));
+        let rows: String = rows.collect();
+
+        let senders = of(format!("Messages,Sender\n{rows}1,USER0@contoso.com\n")).unwrap();
+
+        assert_eq!(senders.len(), 20_000);
+        assert_eq!(
+            senders[0],
+            ("user19999@contoso.com".to_owned(), Some(19_999))
+        );
+        assert_eq!(senders[19_998].1, Some(1));
     }
 
     #[test]

@@ -224,39 +224,57 @@ impl Reading<'_> {
             Some(None) => self.ask("RelayIpList", "the list has networks or names, which this program cannot read. Name them in networks of [[listener]]: in IIS they are under Access, Relay"),
             None => self.found.ask(format!("{}: RelayIpList", self.location), "IIS has no list: until you name the machines in networks of [[listener]], only this machine can send"),
         }
-        let is_local = networks.len() == 2;
         let needs_password = self.needs_password();
         for (name, tls) in [("ServerBindings", "off"), ("SecureBindings", "implicit")] {
-            let bindings = self.server.get(name).cloned().unwrap_or_default();
-            for binding in bindings.split_whitespace() {
-                let Some(address) = address(binding, is_local) else {
-                    self.ask(
-                        name,
-                        &format!("{binding} is no address and port: add a [[listener]] for it"),
-                    );
-                    continue;
-                };
-                let mut listener = Section::new("[[listener]]");
-                listener.set("address", &address.to_string());
-                if tls != "off" {
-                    listener.set("tls", tls);
-                    self.ask(
-                        name,
-                        "set [tls]: the certificate is in Windows' store, export it as PEM",
-                    );
-                }
-                if needs_password {
-                    listener.set("authentication", "required");
-                }
-                listener.list("networks", &networks);
-                self.found.draft.add(listener);
-                if address.port() < 1024 {
-                    self.ask(name, PORT_IS_SHARED);
-                }
-            }
+            self.bindings(name, tls, needs_password, &networks);
             self.take(name, "address of [[listener]]");
         }
         self.change("RelayForAuth", "who authenticates may send if there is a [[user]] and authentication = \"required\" in [[listener]]");
+    }
+
+    /// Writes a listener for each binding.
+    fn bindings(
+        &mut self,
+        name: &'static str,
+        tls: &str,
+        needs_password: bool,
+        networks: &[String],
+    ) {
+        // Apart from this machine, there is none.
+        let is_local = networks.len() == 2;
+        let bindings = self.server.get(name).map_or("", String::as_str);
+        let mut unread = Vec::new();
+        let (mut is_any, mut is_low) = (false, false);
+        for binding in bindings.split_whitespace() {
+            let Some(address) = address(binding, is_local) else {
+                unread.push(binding);
+                continue;
+            };
+            is_any = true;
+            is_low |= address.port() < 1024;
+            let mut listener = Section::new("[[listener]]");
+            listener.set("address", &address.to_string());
+            if tls != "off" {
+                listener.set("tls", tls);
+            }
+            if needs_password {
+                listener.set("authentication", "required");
+            }
+            listener.list("networks", networks);
+            self.found.draft.add(listener);
+        }
+        if is_any && tls != "off" {
+            let words = "set [tls]: the certificate is in Windows' store, export it as PEM";
+            self.ask(name, words);
+        }
+        if is_low {
+            self.ask(name, PORT_IS_SHARED);
+        }
+        if !unread.is_empty() {
+            let unread = unread.join(", ");
+            let words = format!("not an address and port: {unread}. Add a [[listener]] for each");
+            self.ask(name, &words);
+        }
     }
 
     /// Whether AuthFlags, as names or as a number, let nobody in without a password.

@@ -4,8 +4,10 @@
 //! takes the first section that fits. So the sections are written in that order.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::Reading;
+use super::settings::items;
 use super::tables::Table;
 use super::tables::aliases;
 use crate::import::draft::Section;
@@ -23,6 +25,8 @@ const RECIPIENTS: [&str; 3] = [
     "canonical_maps",
     "virtual_alias_maps",
 ];
+/// How many aliases may stand between an alias and the addresses to which it leads.
+const MOST_STEPS: usize = 50;
 /// More domains of this machine than these are not written out for a name.
 const MOST_DOMAINS: usize = 10;
 
@@ -71,12 +75,14 @@ struct Rule {
 
 fn senders(reading: &mut Reading) {
     let mut rules: BTreeMap<(u8, String), Rule> = BTreeMap::new();
+    let origin = reading.settings.value("myorigin");
+    let domains = domains(reading, &origin);
     for name in SENDERS {
         let (entries, unread) = entries(reading, name);
         let mut unclear = unread;
         for (key, value) in entries {
-            let patterns = patterns(reading, &key);
-            match target(reading, &value) {
+            let patterns = patterns(&domains, &key);
+            match target(&origin, &value) {
                 Some(from) if !patterns.is_empty() => {
                     for pattern in patterns {
                         let rule = rules.entry((rank(&pattern), pattern)).or_default();
@@ -126,28 +132,31 @@ fn rank(pattern: &str) -> u8 {
     }
 }
 
-/// The addresses that a key of a map means.
-fn patterns(reading: &Reading, key: &str) -> Vec<String> {
-    if key == "*" || key.contains('@') {
-        return vec![key.to_owned()];
-    }
-    let mut domains = vec![reading.settings.value("myorigin")];
+/// The domains of this machine, each of which a name without a domain may have.
+fn domains(reading: &Reading, origin: &str) -> Vec<String> {
+    let mut domains = vec![origin.to_owned()];
     domains.extend(reading.settings.list("mydestination"));
     domains.retain(|domain| !domain.starts_with('/') && !domain.contains(':'));
     domains.sort();
     domains.dedup();
     domains.truncate(MOST_DOMAINS);
     domains
-        .iter()
-        .map(|domain| format!("{key}@{domain}"))
-        .collect()
+}
+
+/// The addresses that a key of a map means.
+fn patterns(domains: &[String], key: &str) -> Vec<String> {
+    if key == "*" || key.contains('@') {
+        return vec![key.to_owned()];
+    }
+    let addresses = domains.iter().map(|domain| format!("{key}@{domain}"));
+    addresses.collect()
 }
 
 /// An address that a mailbox can have, or a domain as `@contoso.com`.
-fn target(reading: &Reading, value: &str) -> Option<String> {
+fn target(origin: &str, value: &str) -> Option<String> {
     let value = match value.contains('@') {
         true => value.to_owned(),
-        false => format!("{value}@{}", reading.settings.value("myorigin")),
+        false => format!("{value}@{origin}"),
     };
     let whole = match value.strip_prefix('@') {
         Some(domain) => format!("somebody@{domain}"),
@@ -157,21 +166,25 @@ fn target(reading: &Reading, value: &str) -> Option<String> {
     address.is_routable().then_some(value)
 }
 
+/// An alias as a map has it.
+struct Alias {
+    key: String,
+    targets: Vec<String>,
+    /// The parameter that names the map.
+    map: &'static str,
+}
+
 fn recipients(reading: &mut Reading, default: Option<&str>) {
-    let mut wanted: Vec<(String, Vec<String>, &'static str)> = Vec::new();
+    const ALIASES: &str = "alias_maps";
+    let mut wanted: Vec<Alias> = Vec::new();
     for name in RECIPIENTS {
         let (entries, unread) = entries(reading, name);
-        let marks = entries.clone();
-        let is_domain = |key: &str| {
-            marks
-                .iter()
-                .any(|(other, _)| other.ends_with(&format!("@{key}")))
-        };
-        for (key, value) in entries {
-            if !is_domain(&key) {
-                wanted.push((key, super::settings::items(&value), name));
-            }
-        }
+        // The name of a domain that has addresses in the same map is no recipient.
+        let addresses = entries.iter().filter_map(|(key, _)| key.rsplit_once('@'));
+        let domains: BTreeSet<String> = addresses.map(|(_, domain)| domain.to_owned()).collect();
+        let entries = entries.into_iter();
+        let aliases = entries.filter(|(key, _)| !domains.contains(key));
+        wanted.extend(aliases.map(|(key, targets)| alias(key, &targets, name)));
         if name != "canonical_maps" {
             reading.take(name, "[aliases]");
         }
@@ -181,63 +194,47 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
     }
     for table in reading
         .settings
-        .list("alias_maps")
+        .set(ALIASES)
         .iter()
-        .filter(|_| reading.settings.has("alias_maps"))
+        .flat_map(|it| items(it))
     {
         let path = table.split_once(':').map_or("", |(_, path)| path);
         match reading.folder.read(path) {
-            Ok(text) => wanted.extend(
-                aliases(&text)
-                    .into_iter()
-                    .map(|(name, targets)| (name, super::settings::items(&targets), "alias_maps")),
-            ),
-            Err(why) => reading.found.ask("alias_maps", why),
+            Ok(text) => {
+                let aliases = aliases(&text).into_iter();
+                wanted.extend(aliases.map(|(key, targets)| alias(key, &targets, ALIASES)));
+            }
+            Err(why) => reading.found.ask(ALIASES, why),
         }
     }
     reading.take(
-        "alias_maps",
+        ALIASES,
         "[aliases], as far as the aliases lead to addresses",
     );
-    write(reading, wanted, default);
+    write(reading, &wanted, default);
+}
+
+fn alias(key: String, targets: &str, map: &'static str) -> Alias {
+    Alias {
+        key,
+        targets: items(targets),
+        map,
+    }
 }
 
 /// Writes the aliases that lead to an address in the end, and reports the others.
-fn write(
-    reading: &mut Reading,
-    wanted: Vec<(String, Vec<String>, &'static str)>,
-    default: Option<&str>,
-) {
-    let mut good: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut waiting = wanted;
-    loop {
-        let before = good.len();
-        waiting.retain(|(key, targets, _)| {
-            let is_known = |target: &String| {
-                good.contains_key(&target.to_lowercase()) || reaches(target, default)
-            };
-            let is_good = is_key(key) && !targets.is_empty() && targets.iter().all(is_known);
-            if is_good {
-                good.entry(key.to_lowercase())
-                    .or_insert_with(|| targets.clone());
-            }
-            !is_good
-        });
-        if good.len() == before {
-            break;
-        }
+fn write(reading: &mut Reading, wanted: &[Alias], default: Option<&str>) {
+    let (good, lost) = resolved(wanted, default);
+    let mut lost_of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Alias { key, targets, map } in lost {
+        let words = format!("{key} ({})", targets.join(", "));
+        lost_of.entry(map).or_default().push(words);
     }
-    let mut lost: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (key, targets, map) in waiting {
-        let targets = targets.join(", ");
-        lost.entry(map)
-            .or_default()
-            .push(format!("{key} ({targets})"));
-    }
-    for (map, lost) in lost {
+    for (map, lost) in lost_of {
         let words = format!(
             "these lead to no address that Exchange delivers to: {}. Write aliases into [aliases] for \
-             those whose mail is needed; an alias may lead to another one",
+             those whose mail is needed; an alias may lead to another one, in at most {MOST_STEPS} \
+             steps",
             lost.join(", ")
         );
         reading.found.ask(map, words);
@@ -247,12 +244,60 @@ fn write(
     }
     reading.found.draft.within("[aliases]", |section| {
         for (key, targets) in &good {
-            match targets.as_slice() {
+            match targets {
                 [one] => section.set(key, one),
                 several => section.list(key, several),
             };
         }
     });
+}
+
+/// The aliases that lead to an address, by their names in lower case, and those that do not. Each
+/// leads only to addresses and to aliases that were found before it, so that there are no loops.
+fn resolved<'w>(
+    wanted: &'w [Alias],
+    default: Option<&str>,
+) -> (BTreeMap<String, &'w [String]>, Vec<&'w Alias>) {
+    let mut named_by: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    // For how many aliases each one waits, and how many steps it leads over.
+    let mut waiting: Vec<(usize, usize)> = Vec::new();
+    let mut ready: BTreeSet<(usize, usize)> = BTreeSet::new();
+    for (at, alias) in wanted.iter().enumerate() {
+        let names = alias.targets.iter().filter(|it| !reaches(it, default));
+        let names: Vec<String> = names.map(|it| it.to_lowercase()).collect();
+        waiting.push((names.len(), 0));
+        if alias.targets.is_empty() || !is_key(&alias.key) {
+            continue;
+        }
+        if names.is_empty() {
+            ready.insert((0, at));
+        }
+        for name in names {
+            named_by.entry(name).or_default().push(at);
+        }
+    }
+    let mut good: BTreeMap<String, &[String]> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    while let Some((steps, at)) = ready.pop_first() {
+        let Some(alias) = wanted.get(at) else {
+            continue;
+        };
+        found.insert(at);
+        let key = alias.key.to_lowercase();
+        for next in named_by.remove(&key).unwrap_or_default() {
+            if let Some((names, most)) = waiting.get_mut(next) {
+                *names = names.saturating_sub(1);
+                *most = steps + 1;
+                if *names == 0 && *most <= MOST_STEPS {
+                    ready.insert((*most, next));
+                }
+            }
+        }
+        good.entry(key).or_insert(&alias.targets);
+    }
+    let lost = wanted.iter().enumerate();
+    let lost = lost.filter(|(at, _)| !found.contains(at));
+    (good, lost.map(|(_, alias)| alias).collect())
 }
 
 /// What the relay accepts as the name of an alias.

@@ -18,6 +18,7 @@ mod services;
 mod settings;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -164,24 +165,27 @@ fn secrets(settings: &Settings, services: &[Service]) -> BTreeSet<String> {
     let of_main = settings.names().map(|it| (it, settings.written(it)));
     let of_services = services.iter().flat_map(|it| &it.overrides);
     let of_services = of_services.map(|(name, value)| (name.as_str(), value.as_str()));
-    let all: Vec<(&str, &str)> = of_main.chain(of_services).collect();
-    let names = all.iter().map(|(name, _)| *name);
-    let names = names.filter(|name| is_secret(name));
-    let mut secrets: BTreeSet<String> = names.map(str::to_owned).collect();
-    loop {
-        let count = secrets.len();
-        for (name, value) in &all {
-            let is_secret = secrets.contains(*name);
-            let words = words(value).into_iter();
-            let words = words.filter(|(_, _, is_key)| is_secret || *is_key);
-            let names = words.flat_map(|(word, _, _)| variables(word));
-            let names = names.filter(|name| !settings.is_own(name));
-            secrets.extend(names.map(str::to_owned));
-        }
-        if secrets.len() == count {
-            return secrets;
+    let mut values: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for (name, value) in of_main.chain(of_services) {
+        values.entry(name).or_default().push(value);
+        let own = Some(name).filter(|name| is_secret(name));
+        let keys = words(value).into_iter().filter(|(_, _, is_key)| *is_key);
+        let keys = keys.flat_map(|(word, _, _)| variables(word));
+        waiting.extend(
+            own.into_iter()
+                .chain(keys.filter(|it| !settings.is_own(it))),
+        );
+    }
+    let mut secrets = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if secrets.insert(name.to_owned()) {
+            let values = values.get(name).into_iter().flatten().copied();
+            let parts = values.flat_map(variables);
+            waiting.extend(parts.filter(|it| !settings.is_own(it)));
         }
     }
+    secrets
 }
 
 /// The value of a parameter without secrets.
@@ -277,6 +281,48 @@ mod tests {
         for row in ["mydomain = contoso.com", "other = $login"] {
             assert!(rows.contains(&row.to_owned()), "{row}: {rows:#?}");
         }
+    }
+
+    #[test]
+    fn ten_thousand_parameters_addresses_and_aliases_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = |line: fn(u32) -> String| (0..10_000).map(line).collect::<String>();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text);
+        let maps = "virtual_alias_maps = hash:/etc/postfix/virtual\nalias_maps = hash:/etc/postfix/aliases\n\
+                    sender_canonical_maps = hash:/etc/postfix/senders\n";
+        write("main.cf", lines(|at| format!("own_{at} = {at}\n")) + maps).unwrap();
+        let own = |at| format!("u{at}@d{at}.example it@contoso.com\nd{at}.example x\n");
+        write("virtual", lines(own)).unwrap();
+        // Each leads to the next one: all but the last are too far from an address.
+        let chain = |at| format!("a{at}: a{}\n", at + 1);
+        write("aliases", lines(chain) + "a10000: it@contoso.com\n").unwrap();
+        write("senders", lines(|at| format!("s{at} it@contoso.com\n"))).unwrap();
+
+        let found = read(folder.path(), "mail.contoso.com").unwrap();
+
+        let own = |row: &&crate::import::Row| row.setting.starts_with("own_");
+        assert_eq!(found.none.iter().filter(own).count(), 10_000);
+        let text = found.draft.text("/");
+        for line in [
+            "a10000 = \"it@contoso.com\"",
+            "a9999 = \"a10000\"",
+            "\"u7@d7.example\" =",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+        assert_eq!(text.matches("[[sender]]").count(), 30_000);
+        assert!(!text.contains("a9000 =") && !text.contains("\nd7.example ="));
+    }
+
+    #[test]
+    fn a_password_may_be_made_of_a_long_chain_of_parameters() {
+        let links = (0..10_000).map(|at| format!("n{:05} = $n{at:05}\n", at + 1));
+        let main: String = links.collect();
+
+        let rows = shown(&format!("{main}x_password = $n10000\nn00000 = canary"), "");
+
+        assert!(!rows.iter().any(|it| it.contains("canary")));
+        assert_eq!(rows.len(), 10_002);
     }
 
     #[test]

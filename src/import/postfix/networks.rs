@@ -21,7 +21,7 @@ pub(super) struct Networks {
     pub(super) known: Vec<IpNet>,
     /// Networks that an item with `!` excludes. Postfix takes the first item that fits; here an
     /// exclusion always counts, so that nobody can send who could not before.
-    excluded: Vec<IpNet>,
+    excluded: BTreeSet<IpNet>,
     /// Files that were read: one may name itself.
     read: BTreeSet<String>,
     /// Items that somebody has to decide about, each with the reason.
@@ -49,10 +49,10 @@ impl Networks {
                 );
             }
         }
-        for excluded in std::mem::take(&mut networks.excluded) {
-            let known = networks.known.iter();
-            networks.known = known.flat_map(|it| without(*it, excluded)).collect();
-        }
+        let known = networks.known.iter();
+        networks.known = known
+            .flat_map(|it| without(*it, &networks.excluded))
+            .collect();
         networks.known = spoken(settings, &networks.known);
         networks.known.sort();
         networks.known.dedup();
@@ -68,7 +68,7 @@ impl Networks {
             // Postfix turns the meaning over for each sign.
             if item.len().abs_diff(plain.len()) % 2 == 1 {
                 match network(plain) {
-                    Some(network) => self.excluded.push(network),
+                    Some(network) => _ = self.excluded.insert(network),
                     None => self.open.push(format!(
                         "{plain} is excluded: take its addresses out of networks"
                     )),
@@ -188,16 +188,25 @@ fn is_mapped(item: &str) -> bool {
     ip.is_some_and(|ip| ip.is_ok_and(|ip| ip.to_ipv4_mapped().is_some()))
 }
 
-/// A network without another one: the halves that do not contain it.
-fn without(network: IpNet, excluded: IpNet) -> Vec<IpNet> {
+/// A network without those that are excluded.
+fn without(network: IpNet, excluded: &BTreeSet<IpNet>) -> Vec<IpNet> {
+    let mut larger = std::iter::successors(Some(network), IpNet::supernet);
+    match larger.any(|it| excluded.contains(&it)) {
+        true => Vec::new(),
+        false => pieces(network, excluded),
+    }
+}
+
+/// The same if no larger network is excluded: the halves that contain none of the excluded ones.
+fn pieces(network: IpNet, excluded: &BTreeSet<IpNet>) -> Vec<IpNet> {
     if excluded.contains(&network) {
         return Vec::new();
     }
-    let longer = network.prefix_len().saturating_add(1);
-    match network.subnets(longer) {
-        Ok(halves) if network.contains(&excluded) => {
-            halves.flat_map(|half| without(half, excluded)).collect()
-        }
+    // Networks are in the order of their addresses: those within this one follow it.
+    let mut next = excluded.range(network..);
+    let is_whole = next.next().is_none_or(|it| !network.contains(it));
+    match network.subnets(network.prefix_len().saturating_add(1)) {
+        Ok(halves) if !is_whole => halves.flat_map(|half| pieces(half, excluded)).collect(),
         Ok(_) | Err(_) => vec![network],
     }
 }
@@ -215,6 +224,24 @@ mod tests {
             known,
             ["192.0.2.0/30", "192.0.2.4/32", "192.0.2.6/31", "::1/128"]
         );
+        assert_eq!(networks.unclear, [""; 0]);
+    }
+
+    #[test]
+    fn many_exclusions_are_cut_out_of_many_networks() {
+        let mut items = vec!["10.0.0.0/8".to_owned(), "!10.0.0.0/9".to_owned()];
+        for at in 0..10_000 {
+            let (high, low) = (at / 256, at % 256);
+            items.push(format!("172.{high}.{low}.0/24 !172.{high}.{low}.128/25"));
+        }
+        items.push("10.1.2.3".to_owned());
+        let settings = Settings::parse(&format!("mynetworks = {}", items.join(" ")), "/", "a");
+
+        let networks = Networks::of(&settings, &Folder("/".into()));
+
+        let known: Vec<String> = networks.known.iter().map(ToString::to_string).collect();
+        assert_eq!(known[..2], ["10.128.0.0/9", "172.0.0.0/25"]);
+        assert_eq!(known.len(), 10_001);
         assert_eq!(networks.unclear, [""; 0]);
     }
 

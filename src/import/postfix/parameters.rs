@@ -1,8 +1,11 @@
 //! The parameters of `main.cf` that have no counterpart, each with the reason. A parameter that
 //! no other file of this folder has reported ends here, so that none is passed over in silence.
 
+use std::collections::BTreeSet;
+
 use super::Reading;
 use super::settings::Settings;
+use super::settings::variables;
 use crate::import::Found;
 use crate::mail;
 
@@ -236,9 +239,10 @@ const REASONS: &[(&str, &str)] = &[
 /// Reports every parameter that has no row yet.
 pub(super) fn add(reading: &mut Reading) {
     let names: Vec<String> = reading.settings.names().map(str::to_owned).collect();
-    let services = reading.services.iter();
-    let of_services = services.map(|it| reading.settings.with(&it.overrides));
-    let of_services: Vec<Settings> = of_services.collect();
+    // An option of a service may contain a parameter of main.cf.
+    let options = reading.services.iter().flat_map(|it| &it.overrides);
+    let in_options = options.flat_map(|(_, value)| variables(value));
+    let in_options: BTreeSet<String> = in_options.map(str::to_owned).collect();
     for name in names {
         if reading.reported.contains(&name) {
             continue;
@@ -252,25 +256,30 @@ pub(super) fn add(reading: &mut Reading) {
             );
             continue;
         }
-        // An option of a service may name it.
-        let user = of_services.iter().find(|it| it.is_used(&name));
         if let Some(setting) = reading.first(&name) {
-            let settings = user.unwrap_or(&reading.settings);
-            left(&mut reading.found, settings, &name, setting);
+            let settings = &reading.settings;
+            let is_used = settings.is_used(&name) || in_options.contains(&name);
+            left(&mut reading.found, settings, &name, setting, is_used);
         }
     }
 }
 
 /// Adds the row of a parameter that nothing else of this folder carries out. The settings are
-/// those that hold where it is set or used.
-pub(super) fn left(found: &mut Found, settings: &Settings, name: &str, setting: String) {
+/// those that hold where it is set; other parameters may use it.
+pub(super) fn left(
+    found: &mut Found,
+    settings: &Settings,
+    name: &str,
+    setting: String,
+    is_used: bool,
+) {
     let fits = |(pattern, _): &&(&str, &str)| mail::fits(pattern, name);
     let decision = DECISIONS.iter().find(fits);
-    let is_set = !["", "no"].contains(&settings.value(name).as_str());
-    match (decision.filter(|_| is_set), reason(name)) {
+    let is_set = || !["", "no"].contains(&settings.value(name).as_str());
+    match (decision.filter(|_| is_set()), reason(name)) {
         (Some((pattern, words)), _) if OPENING.contains(pattern) => found.warn(setting, *words),
         (Some((_, words)), _) => found.ask(setting, *words),
-        (None, OTHER) if settings.is_used(name) => found.take(setting, PART_OF_OTHERS),
+        (None, OTHER) if is_used => found.take(setting, PART_OF_OTHERS),
         (None, reason) => found.lack(setting, reason),
     }
 }

@@ -52,6 +52,9 @@ const DECIDING: [&str; 7] = [
     "permit_tls_",
 ];
 
+/// Classes may contain classes, but only as far as this.
+const DEEPEST: usize = 100;
+
 /// How the names of restrictions begin.
 const NAMED: [&str; 5] = ["check_", "reject_", "permit_", "defer_", "warn_if_reject"];
 
@@ -71,7 +74,7 @@ struct Opening<'s> {
     settings: &'s Settings,
     /// What a table without a name before it means.
     check: &'static str,
-    classes: Vec<String>,
+    classes: BTreeSet<String>,
     /// The classes that are being opened, each within the one before.
     within: Vec<String>,
     /// The classes that have been opened. For one message, a second time has the same result.
@@ -84,7 +87,7 @@ impl<'s> Opening<'s> {
         let mut opening = Self {
             settings,
             check: own_check(name),
-            classes: settings.list(CLASSES),
+            classes: settings.list(CLASSES).into_iter().collect(),
             within: Vec::new(),
             done: BTreeSet::new(),
             items: Vec::new(),
@@ -105,8 +108,9 @@ impl<'s> Opening<'s> {
                 }
                 self.items.push(item.clone());
                 before = item;
-            } else if self.within.contains(&item) {
-                // Postfix stops at such a class with an error, which refuses the message.
+            } else if self.within.len() >= DEEPEST || self.within.contains(&item) {
+                // Postfix stops at a class that contains itself with an error, which refuses the
+                // message.
                 self.items.push("reject".to_owned());
             } else if !self.done.contains(&item) {
                 self.within.push(item.clone());
@@ -210,12 +214,9 @@ fn names(items: &[&str]) -> String {
     let is_name = |item: &&str| {
         NAMED.iter().any(|start| item.starts_with(start)) && item.chars().all(is_of_name)
     };
-    let mut names: Vec<&str> = Vec::new();
-    for item in items.iter().copied().filter(is_name) {
-        if !names.contains(&item) {
-            names.push(item);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let names = items.iter().copied().filter(is_name);
+    let mut names: Vec<&str> = names.filter(|name| seen.insert(*name)).collect();
     if names.is_empty() {
         names.push("this list");
     }
@@ -340,6 +341,25 @@ mod tests {
         let classes = classes_of(&settings);
         let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
         assert_eq!(classes, ["only_sasl", "outer", "twice"]);
+    }
+
+    #[test]
+    fn a_long_list_of_restrictions_is_read_and_so_is_a_long_chain_of_classes() {
+        let names: Vec<String> = (0..20_000).map(|at| format!("check_{at}")).collect();
+        let names = names.join(" ");
+        let chain = (0..20_000).map(|at| format!("c{at} = c{}\n", at + 1));
+        let chain: String = chain.collect();
+        let classes: Vec<String> = (0..20_000).map(|at| format!("c{at}")).collect();
+        let classes = classes.join(" ");
+        let main = format!("{CLASSES} = {classes}\n{chain}smtpd_helo_restrictions = c0 {names}");
+
+        let items = restrictions_of(&parsed(&main), "smtpd_helo_restrictions");
+
+        assert_eq!(items.len(), 20_001);
+        assert_eq!(items[0], "reject");
+        let mut found = Found::default();
+        report(&mut found, String::new(), &items);
+        assert!(found.decide[0].words.contains("check_0, check_1, check_2,"));
     }
 
     #[test]

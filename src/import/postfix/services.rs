@@ -18,7 +18,7 @@ use super::settings::parameter;
 use crate::import::networks::loopback;
 
 /// A line of `master.cf`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Service {
     /// `smtp`, `587`, `127.0.0.1:10025`.
     pub(super) name: String,
@@ -252,10 +252,17 @@ fn options(arguments: &str) -> (Vec<(String, String)>, Vec<String>) {
     let (mut found, mut broken) = (Vec::new(), Vec::new());
     let arguments = format!(" {arguments}");
     let mut rest = arguments.as_str();
+    // Behind a brace that does not end, Postfix reads nothing: no other brace has a meaning.
+    let mut is_open = false;
     while let Some((_, behind)) = rest.split_once(" -o") {
         let text = behind.trim_start();
         let to_blank = || text.split_at(text.find(' ').unwrap_or(text.len()));
-        let (option, behind) = bracketed(text, '{', '}').unwrap_or_else(to_blank);
+        let braced = match is_open {
+            true => None,
+            false => bracketed(text, '{', '}'),
+        };
+        is_open |= braced.is_none() && text.starts_with('{');
+        let (option, behind) = braced.unwrap_or_else(to_blank);
         let set = parameter(option);
         found.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let left = behind.split(" -o").next().unwrap_or_default().trim();
@@ -315,6 +322,16 @@ mod tests {
         }
         let pipe = parse("a unix - n n - - pipe argv=/b -o c");
         assert!(pipe[0].is_whole);
+    }
+
+    #[test]
+    fn options_behind_a_brace_that_does_not_end_are_all_named() {
+        let options = "-o { smtpd_a=x ".repeat(20_000);
+
+        let services = parse(&format!("smtp inet n - y - - smtpd {options}"));
+
+        assert_eq!(services[0].broken.len(), 20_000);
+        assert_eq!(services[0].overrides, []);
     }
 
     #[test]

@@ -2,15 +2,28 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
-/// The parameters of a `main.cf`.
+/// The parameters of a `main.cf`, or those that hold for a service of `master.cf`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
-    set: BTreeMap<String, String>,
+    /// Of `main.cf`. The services share it: both files may be long.
+    main: Rc<Parameters>,
+    /// The parameters that the service sets instead.
+    own: Parameters,
     /// What Postfix itself knows: names of folders, for instance.
-    known: BTreeMap<String, String>,
+    known: Rc<BTreeMap<String, String>>,
     /// Variables that were expanded for the present value.
     steps: Cell<u32>,
+}
+
+/// Parameters with their values.
+#[derive(Clone, Debug, Default)]
+struct Parameters {
+    values: BTreeMap<String, String>,
+    /// The names of the variables in the values.
+    variables: BTreeSet<String>,
 }
 
 /// A variable may contain others, but none that leads back to itself.
@@ -52,13 +65,12 @@ impl Settings {
         let lines = logical_lines(text);
         let set = lines.iter().filter_map(|line| parameter(line));
         let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let known = DEFAULTS.iter();
+        let known = known.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut settings = Self {
-            set: set.collect(),
-            known: DEFAULTS
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            steps: Cell::default(),
+            main: Rc::new(Parameters::of(set.collect())),
+            known: Rc::new(known.collect()),
+            ..Self::default()
         };
         settings.know("config_directory", folder);
         settings.know("myhostname", machine);
@@ -71,29 +83,38 @@ impl Settings {
     }
 
     fn know(&mut self, name: &str, value: &str) {
-        self.known.insert(name.to_owned(), value.to_owned());
+        let known = Rc::make_mut(&mut self.known);
+        known.insert(name.to_owned(), value.to_owned());
     }
 
     /// The same for a service whose line in `master.cf` sets parameters.
     pub(super) fn with(&self, overrides: &[(String, String)]) -> Self {
         let mut settings = self.clone();
-        settings.set.extend(overrides.iter().cloned());
+        let mut values = std::mem::take(&mut settings.own.values);
+        values.extend(overrides.iter().cloned());
+        settings.own = Parameters::of(values);
         settings
     }
 
-    /// The names of the parameters that are set.
+    /// The names of the parameters that `main.cf` sets.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.set.keys().map(String::as_str)
+        self.main.values.keys().map(String::as_str)
     }
 
-    /// Whether the file sets a parameter.
+    /// Whether a file sets a parameter.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.set.contains_key(name)
+        self.get(name).is_some()
     }
 
     /// The value as written, in one line.
     pub(super) fn written(&self, name: &str) -> &str {
-        self.set.get(name).map_or("", String::as_str)
+        self.get(name).unwrap_or_default()
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let own = self.own.values.get(name);
+        let value = own.or_else(|| self.main.values.get(name));
+        value.map(String::as_str)
     }
 
     /// The value with its variables replaced, of the file or else Postfix's default; empty if
@@ -117,10 +138,9 @@ impl Settings {
         self.value(name).eq_ignore_ascii_case("yes")
     }
 
-    /// Whether another parameter's value contains this one.
+    /// Whether the value of another parameter contains this one.
     pub(super) fn is_used(&self, name: &str) -> bool {
-        let mut values = self.set.values();
-        values.any(|value| variables(value).any(|it| it == name))
+        self.own.variables.contains(name) || self.main.variables.contains(name)
     }
 
     /// Whether it is a parameter of Postfix with a meaning of its own, such as `myhostname`.
@@ -129,8 +149,8 @@ impl Settings {
     }
 
     fn raw(&self, name: &str) -> &str {
-        let value = self.set.get(name).or_else(|| self.known.get(name));
-        value.map_or("", String::as_str)
+        let known = || self.known.get(name).map(String::as_str);
+        self.get(name).or_else(known).unwrap_or_default()
     }
 
     fn expand(&self, text: &str, depth: usize) -> String {
@@ -171,9 +191,11 @@ impl Settings {
         depth: usize,
         expanded: &mut String,
     ) -> &'t str {
+        // Postfix reads nothing behind a bracket that does not end.
         let Some((inside, after)) = bracketed(text, open, close) else {
             expanded.push('$');
-            return text;
+            expanded.push_str(text);
+            return "";
         };
         let end = inside.find(|c| !is_of_name(c)).unwrap_or(inside.len());
         let (name, operation) = inside.split_at(end);
@@ -197,6 +219,16 @@ impl Settings {
             expanded.push_str(&self.expand(chosen, depth + 1));
         }
         after
+    }
+}
+
+impl Parameters {
+    fn of(values: BTreeMap<String, String>) -> Self {
+        let variables = values.values().flat_map(|value| variables(value));
+        Self {
+            variables: variables.map(str::to_owned).collect(),
+            values,
+        }
     }
 }
 
@@ -313,6 +345,31 @@ mod tests {
         let settings = settings("a = $a $a $a 10.0.0.0/8");
 
         assert!(settings.value("a").contains("10.0.0.0/8"));
+    }
+
+    #[test]
+    fn brackets_that_do_not_end_are_kept_as_they_are() {
+        let value = "${a".repeat(50_000);
+
+        assert_eq!(
+            settings(&format!("b = x{value}")).value("b"),
+            format!("x{value}")
+        );
+    }
+
+    #[test]
+    fn a_service_has_the_parameters_of_main_cf_except_its_own() {
+        let main = settings("a = $b\nb = 1\n");
+        let service = main.with(&[("b".to_owned(), "$c".to_owned())]);
+        let service = service.with(&[("c".to_owned(), "2".to_owned())]);
+
+        assert_eq!(
+            (service.value("a"), service.written("b")),
+            ("2".to_owned(), "$c")
+        );
+        assert!(service.is_used("b") && service.is_used("c") && !main.is_used("c"));
+        assert_eq!(main.value("a"), "1");
+        assert_eq!(service.names().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

@@ -436,8 +436,10 @@ impl Reading<'_> {
 
     /// Whether there are settings in the place of a list, so that nobody knows what it means.
     fn is_map(&self, name: &str) -> bool {
-        let is_below = |it: &String| it.strip_prefix(name).is_some_and(|it| it.starts_with('.'));
-        self.values.keys().any(is_below)
+        let start = format!("{name}.");
+        let mut following = self.values.range(start.clone()..);
+        let next = following.next();
+        next.is_some_and(|(name, _)| name.starts_with(&start))
     }
 
     fn is_on(&self, name: &str) -> bool {

@@ -134,6 +134,22 @@ fn passwords_and_binary_values_of_iis_are_not_shown() {
 }
 
 #[test]
+fn a_thousand_bindings_have_one_row_about_their_ports_and_one_about_those_that_are_odd() {
+    let sample = Sample::of("iis");
+    let bindings: String = (1..=1000).map(|port| format!(":{port}: ")).collect();
+    let odd = "odd ".repeat(1000);
+    sample.change("MetaBase.xml", "\":25:", &format!("\"{bindings}{odd}"));
+
+    let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    let rows = settings(&output, "To be decided or completed");
+    let is_it = |row: &&String| row.starts_with("/LM/SmtpSvc/1: ServerBindings=");
+    assert_eq!(rows.iter().filter(is_it).count(), 2, "{rows:#?}");
+    let listeners = sample.read("new.toml").matches("[[listener]]").count();
+    assert_eq!(listeners, 1001);
+}
+
+#[test]
 fn a_relay_list_that_cannot_be_read_lets_only_this_machine_send() {
     let sample = Sample::of("iis");
     sample.change("MetaBase.xml", "RelayIpList=\"18", "RelayIpList=\"19");

@@ -76,7 +76,8 @@ pub(super) fn add(reading: &mut Reading) {
     let of_clients = services::of_clients(&services, &reading.settings);
     let first = || of_clients.iter().find_map(certificate);
     let files = certificate(&reading.settings).or_else(first);
-    let mut carried_out: Vec<&Service> = Vec::new();
+    let mut carried_out: BTreeSet<&Service> = BTreeSet::new();
+    let mut has_low_port = false;
     let accepting = services.iter().filter(|it| it.accepts_mail());
     for service in accepting.clone() {
         let rules = services::with_rules(&services, service, &reading.settings);
@@ -91,8 +92,11 @@ pub(super) fn add(reading: &mut Reading) {
         if let Some(listener) = &found {
             needs_certificate |= listener.tls != "off";
             write(reading, service, listener);
-            if !carried_out.contains(&rules) {
-                carried_out.push(rules);
+            if is_shared(listener) && !has_low_port {
+                has_low_port = true;
+                reading.found.ask(service.shown(), PORT_IS_SHARED);
+            }
+            if carried_out.insert(rules) {
                 options(reading, rules, Some(listener), files.as_ref());
             }
         }
@@ -102,8 +106,7 @@ pub(super) fn add(reading: &mut Reading) {
     }
     for service in accepting {
         let rules = services::with_rules(&services, service, &reading.settings);
-        if !carried_out.contains(&rules) {
-            carried_out.push(rules);
+        if carried_out.insert(rules) {
             options(reading, rules, None, files.as_ref());
         }
     }
@@ -134,7 +137,8 @@ fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
     let overrides = service.unusual_overrides();
     for (name, value) in overrides.filter(|_| !is_carried_out) {
         let setting = service.option(name, value, &reading.secrets);
-        parameters::left(&mut reading.found, &settings, name, setting);
+        let is_used = settings.is_used(name);
+        parameters::left(&mut reading.found, &settings, name, setting, is_used);
     }
 }
 
@@ -265,16 +269,13 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
             "its tests of unknown clients: only machines of networks can connect to the relay",
         );
     }
-    if listener
-        .addresses
-        .iter()
-        .any(|it| it.ends_with(":25") || it.ends_with(":465") || it.ends_with(":587"))
-    {
-        let words = PORT_IS_SHARED;
-        if !reading.found.decide.iter().any(|row| row.words == words) {
-            reading.found.ask(service.shown(), words);
-        }
-    }
+}
+
+/// Whether it has a port that the old server must give up.
+fn is_shared(listener: &Listener) -> bool {
+    let ends = [":25", ":465", ":587"];
+    let mut addresses = listener.addresses.iter();
+    addresses.any(|address| ends.iter().any(|end| address.ends_with(end)))
 }
 
 /// The rows of the options of a service, and of the listener that it became.
@@ -293,7 +294,7 @@ fn options(
         if is_of_class && !classes.is_empty() {
             found.take(setting, PART_OF_LISTS);
         } else if !is_read(name) && !CERTIFICATES.contains(&name.as_str()) {
-            parameters::left(found, &settings, name, setting);
+            parameters::left(found, &settings, name, setting, settings.is_used(name));
         } else if let Some(listener) = listener {
             option(found, setting, name, &settings, listener, files);
         } else {
@@ -354,7 +355,8 @@ fn of_postscreen(reading: &mut Reading, service: &Service, rules: &Service) {
             );
             reading.found.lack(setting, words);
         } else {
-            parameters::left(&mut reading.found, &settings, name, setting);
+            let is_used = settings.is_used(name);
+            parameters::left(&mut reading.found, &settings, name, setting, is_used);
         }
     }
 }
