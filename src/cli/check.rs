@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Exit;
 use super::say;
 use super::talk;
+use super::talk_of_error;
 use crate::clock::span_in_words;
 use crate::config::Account;
 use crate::config::Authentication;
@@ -22,13 +23,12 @@ use crate::doctor;
 use crate::doctor::Finding;
 use crate::doctor::State;
 use crate::spool;
-use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> Exit {
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(error) => {
-            telemetry::error(&error.to_string());
+            talk_of_error(&error.to_string());
             return match error.kind() {
                 ProblemKind::NotPermitted => Exit::NotPermitted,
                 ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
@@ -124,7 +124,7 @@ fn tell(finding: &Finding, file: &Path) {
     };
     let text = format!("{}: {}: {remedy}", file.display(), finding.words);
     match finding.state {
-        State::Failure => telemetry::error(&text),
+        State::Failure => talk_of_error(&text),
         State::Ok | State::Warning => talk(&text),
     }
 }

@@ -63,6 +63,7 @@ use self::terminal::say_exactly;
 use self::terminal::say_json;
 use self::terminal::say_styled;
 use self::terminal::talk;
+use self::terminal::talk_of_error;
 use self::words::ago;
 use self::words::counted;
 use self::words::grouped;

@@ -161,7 +161,8 @@ impl Found {
 }
 
 /// Reads a file of a configuration, in UTF-8 or in the encoding of its byte order mark, such as the
-/// UTF-16 of Windows. Bytes that are not of that encoding are replaced.
+/// UTF-16 of Windows. Bytes that are not of that encoding are replaced. A file with control
+/// characters is refused: it is not the text that the other product reads.
 fn content(path: &Path) -> Result<String, ImportError> {
     let wrong = |error| ImportError::File {
         path: path.to_owned(),
@@ -176,7 +177,26 @@ fn content(path: &Path) -> Result<String, ImportError> {
         });
     }
     let bytes = std::fs::read(path).map_err(wrong)?;
-    Ok(encoding_rs::UTF_8.decode(&bytes).0.into_owned())
+    let text = encoding_rs::UTF_8.decode(&bytes).0;
+    match control_character(&text) {
+        None => Ok(text.into_owned()),
+        Some((line, c)) => Err(ImportError::Content {
+            path: path.to_owned(),
+            words: format!(
+                "this is not a text file: line {line} has the control character U+{:04X}. Check that it is \
+                 the right file; if it is, remove the character",
+                u32::from(c)
+            ),
+        }),
+    }
+}
+
+/// The first control character, with the number of its line. Tabs, line ends and form feeds are
+/// not meant: texts have them.
+fn control_character(text: &str) -> Option<(usize, char)> {
+    let is_meant = |c: &char| c.is_ascii_control() && !c.is_ascii_whitespace();
+    let mut lines = (1..).zip(text.split('\n'));
+    lines.find_map(|(number, line)| Some((number, line.chars().find(is_meant)?)))
 }
 
 #[cfg(test)]
@@ -197,6 +217,41 @@ mod tests {
         let plain = Row::new("see http://a/b", "it@contoso.com://x");
         assert_eq!(plain.setting, "see http://a/b");
         assert_eq!(plain.words, "it@contoso.com://x");
+    }
+
+    #[test]
+    fn a_file_with_a_control_character_is_refused_and_one_in_another_encoding_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            content(&path).map_err(|error| error.to_string())
+        };
+
+        for (bytes, words) in [
+            (
+                &b"\x7fELF\x02\x01\x01\0"[..],
+                "line 1 has the control character U+007F",
+            ),
+            (
+                b"a = b\n\nb = \x1b[31mc\n",
+                "line 3 has the control character U+001B",
+            ),
+            (
+                b"a\0 \0=\0 \0b\0",
+                "line 1 has the control character U+0000",
+            ),
+        ] {
+            let error = read(bytes).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+        for bytes in [
+            &b"# M\xfcller\r\na =\tb\n\x0cc = d\n"[..],
+            b"\xff\xfea\0",
+            "\u{c3}\u{84}".as_bytes(),
+        ] {
+            assert!(read(bytes).is_ok(), "{bytes:?}");
+        }
     }
 
     #[test]

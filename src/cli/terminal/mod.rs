@@ -82,8 +82,17 @@ fn harmless(json: &str) -> String {
 
 /// Prints a message to standard error.
 pub(super) fn talk(text: &str) {
+    talk_by(telemetry::line, text);
+}
+
+/// The same for an error that ends the command: the journal shows it as one.
+pub(super) fn talk_of_error(text: &str) {
+    talk_by(telemetry::error, text);
+}
+
+fn talk_by(print: impl FnOnce(&str), text: &str) {
     let lines = lines(&[(Style::Plain, text)], Stream::Err);
-    progress::aside(|| telemetry::line(&lines.join("\n")));
+    progress::aside(|| print(&lines.join("\n")));
 }
 
 /// The lines of a text, as wide as the stream allows.

@@ -60,11 +60,21 @@ const ASKING_LISTS: [&str; 4] = [
 ///
 /// # Errors
 ///
-/// There is no `main.cf`, or it cannot be read.
+/// There is no `main.cf`, it cannot be read, or it is something else.
 pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
     let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let main = folder.join("main.cf");
     let text = content(&main)?;
+    let settings = Settings::parse(&text, &folder.to_string_lossy(), machine);
+    let odd_lines = settings::odd_lines(&text);
+    if settings.names().next().is_none() && !odd_lines.is_empty() {
+        let words = "this is not a main.cf: no line sets a parameter (name = value). Name the folder with \
+                     the main.cf and master.cf of Postfix, such as /etc/postfix";
+        return Err(ImportError::Content {
+            path: main,
+            words: words.to_owned(),
+        });
+    }
     let mut found = Found::default();
     found.draft.product = "Postfix";
     found.files.push(main);
@@ -82,12 +92,11 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
             services::parse("smtp inet n - y - - smtpd")
         }
     };
-    for number in settings::odd_lines(&text) {
+    for number in odd_lines {
         let words = "this line does not set a parameter (name = value), so Postfix does not understand it \
                      either. If it belongs to the line before, it has to begin with white space";
         found.ask(format!("line {number} of main.cf"), words);
     }
-    let settings = Settings::parse(&text, &folder.to_string_lossy(), machine);
     let mut reading = Reading {
         secrets: secrets(&settings, &services),
         settings,

@@ -1,6 +1,7 @@
 //! `import`: configurations of other products, each written for these tests from the product's
 //! documentation. `NAME/relay.toml` is what becomes of the files in the folder `NAME`.
 
+mod binary;
 mod existing;
 mod iis;
 mod postfix;
