@@ -80,10 +80,12 @@ fn senders(reading: &mut Reading) {
     for name in SENDERS {
         let (entries, unread) = entries(reading, name);
         let mut unclear = unread;
+        let mut is_taken = false;
         for (key, value) in entries {
             let patterns = patterns(&domains, &key);
             match target(&origin, &value) {
                 Some(from) if !patterns.is_empty() => {
+                    is_taken = true;
                     for pattern in patterns {
                         let rule = rules.entry((rank(&pattern), pattern)).or_default();
                         rule.from.get_or_insert_with(|| from.clone());
@@ -94,17 +96,7 @@ fn senders(reading: &mut Reading) {
                 )),
             }
         }
-        match name {
-            "sender_canonical_maps" => reading.take(name, "[[sender]]"),
-            "canonical_maps" => reading.take(name, "[[sender]] and [aliases]"),
-            _ => reading.change(
-                name,
-                "[[sender]] for senders. Recipients are not rewritten on their way out",
-            ),
-        }
-        for words in unclear {
-            reading.found.ask(name, words);
-        }
+        report(reading, name, is_taken, unclear);
     }
     for (pattern, mailbox) in std::mem::take(&mut reading.mailboxes) {
         let rule = rules.entry((rank(&pattern), pattern)).or_default();
@@ -120,6 +112,28 @@ fn senders(reading: &mut Reading) {
             section.set("mailbox", mailbox);
         }
         reading.found.draft.add(section);
+    }
+}
+
+/// Adds the rows of a map: what becomes of it, and what somebody has to decide about. If nothing of
+/// it is taken over, there are only the latter.
+fn report(reading: &mut Reading, name: &str, is_taken: bool, unclear: Vec<String>) {
+    let mut unclear = unclear.into_iter();
+    if !is_taken && let Some(words) = unclear.next() {
+        reading.ask(name, words);
+    } else {
+        match name {
+            "sender_canonical_maps" => reading.take(name, "[[sender]]"),
+            "canonical_maps" => reading.take(name, "[[sender]] and [aliases]"),
+            "smtp_generic_maps" => reading.change(
+                name,
+                "[[sender]] for senders. Recipients are not rewritten on their way out",
+            ),
+            _ => reading.take(name, "[aliases], as far as the aliases lead to addresses"),
+        }
+    }
+    for words in unclear {
+        reading.found.ask(name, words);
     }
 }
 
@@ -174,9 +188,20 @@ struct Alias {
     map: &'static str,
 }
 
+/// What becomes of the aliases of all maps.
+struct Resolved<'w> {
+    /// Those that lead to an address, by their names in lower case.
+    good: BTreeMap<String, &'w [String]>,
+    /// The others.
+    lost: Vec<&'w Alias>,
+    /// The maps that have good ones.
+    maps: BTreeSet<&'static str>,
+}
+
 fn recipients(reading: &mut Reading, default: Option<&str>) {
     const ALIASES: &str = "alias_maps";
     let mut wanted: Vec<Alias> = Vec::new();
+    let mut unclear: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for name in RECIPIENTS {
         let (entries, unread) = entries(reading, name);
         // The name of a domain that has addresses in the same map is no recipient.
@@ -185,11 +210,9 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
         let entries = entries.into_iter();
         let aliases = entries.filter(|(key, _)| !domains.contains(key));
         wanted.extend(aliases.map(|(key, targets)| alias(key, &targets, name)));
-        if name != "canonical_maps" {
-            reading.take(name, "[aliases]");
-        }
-        for words in unread {
-            reading.found.ask(name, words);
+        // Those of senders have been reported.
+        if !SENDERS.contains(&name) {
+            unclear.insert(name, unread);
         }
     }
     for table in reading
@@ -204,14 +227,23 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
                 let aliases = aliases(&text).into_iter();
                 wanted.extend(aliases.map(|(key, targets)| alias(key, &targets, ALIASES)));
             }
-            Err(why) => reading.found.ask(ALIASES, why),
+            Err(why) => unclear.entry(ALIASES).or_default().push(why),
         }
     }
-    reading.take(
-        ALIASES,
-        "[aliases], as far as the aliases lead to addresses",
-    );
-    write(reading, &wanted, default);
+    let resolved = resolved(&wanted, default);
+    for (map, words) in lost(&resolved) {
+        unclear.entry(map).or_default().push(words);
+    }
+    for name in RECIPIENTS.into_iter().chain([ALIASES]) {
+        let unclear = unclear.remove(name).unwrap_or_default();
+        match SENDERS.contains(&name) {
+            false => report(reading, name, resolved.maps.contains(name), unclear),
+            true => unclear
+                .into_iter()
+                .for_each(|it| reading.found.ask(name, it)),
+        }
+    }
+    write(reading, &resolved);
 }
 
 fn alias(key: String, targets: &str, map: &'static str) -> Alias {
@@ -222,28 +254,32 @@ fn alias(key: String, targets: &str, map: &'static str) -> Alias {
     }
 }
 
-/// Writes the aliases that lead to an address in the end, and reports the others.
-fn write(reading: &mut Reading, wanted: &[Alias], default: Option<&str>) {
-    let (good, lost) = resolved(wanted, default);
-    let mut lost_of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for Alias { key, targets, map } in lost {
+/// Of each map, what to do about the aliases that lead to no address.
+fn lost(resolved: &Resolved<'_>) -> BTreeMap<&'static str, String> {
+    let mut lost: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Alias { key, targets, map } in &resolved.lost {
         let words = format!("{key} ({})", targets.join(", "));
-        lost_of.entry(map).or_default().push(words);
+        lost.entry(map).or_default().push(words);
     }
-    for (map, lost) in lost_of {
-        let words = format!(
+    let words = |aliases: Vec<String>| {
+        format!(
             "these lead to no address that Exchange delivers to: {}. Write aliases into [aliases] for \
              those whose mail is needed; an alias may lead to another one, in at most {MOST_STEPS} \
              steps",
-            lost.join(", ")
-        );
-        reading.found.ask(map, words);
-    }
-    if good.is_empty() {
+            aliases.join(", ")
+        )
+    };
+    let lost = lost.into_iter();
+    lost.map(|(map, aliases)| (map, words(aliases))).collect()
+}
+
+/// Writes the aliases that lead to an address in the end.
+fn write(reading: &mut Reading, resolved: &Resolved<'_>) {
+    if resolved.good.is_empty() {
         return;
     }
     reading.found.draft.within("[aliases]", |section| {
-        for (key, targets) in &good {
+        for (key, targets) in &resolved.good {
             match targets {
                 [one] => section.set(key, one),
                 several => section.list(key, several),
@@ -252,12 +288,9 @@ fn write(reading: &mut Reading, wanted: &[Alias], default: Option<&str>) {
     });
 }
 
-/// The aliases that lead to an address, by their names in lower case, and those that do not. Each
-/// leads only to addresses and to aliases that were found before it, so that there are no loops.
-fn resolved<'w>(
-    wanted: &'w [Alias],
-    default: Option<&str>,
-) -> (BTreeMap<String, &'w [String]>, Vec<&'w Alias>) {
+/// Finds the aliases that lead to an address. Each leads only to addresses and to aliases that were
+/// found before it, so that there are no loops.
+fn resolved<'w>(wanted: &'w [Alias], default: Option<&str>) -> Resolved<'w> {
     let mut named_by: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     // For how many aliases each one waits, and how many steps it leads over.
     let mut waiting: Vec<(usize, usize)> = Vec::new();
@@ -277,12 +310,14 @@ fn resolved<'w>(
         }
     }
     let mut good: BTreeMap<String, &[String]> = BTreeMap::new();
+    let mut maps = BTreeSet::new();
     let mut found = BTreeSet::new();
     while let Some((steps, at)) = ready.pop_first() {
         let Some(alias) = wanted.get(at) else {
             continue;
         };
         found.insert(at);
+        maps.insert(alias.map);
         let key = alias.key.to_lowercase();
         for next in named_by.remove(&key).unwrap_or_default() {
             if let Some((names, most)) = waiting.get_mut(next) {
@@ -297,7 +332,11 @@ fn resolved<'w>(
     }
     let lost = wanted.iter().enumerate();
     let lost = lost.filter(|(at, _)| !found.contains(at));
-    (good, lost.map(|(_, alias)| alias).collect())
+    Resolved {
+        good,
+        lost: lost.map(|(_, alias)| alias).collect(),
+        maps,
+    }
 }
 
 /// What the relay accepts as the name of an alias.

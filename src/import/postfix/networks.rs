@@ -10,6 +10,7 @@ use super::settings::Settings;
 use super::settings::items;
 use super::settings::logical_lines;
 use super::tables::Folder;
+use crate::import::Found;
 use crate::import::networks::is_everybody;
 use crate::import::networks::is_here;
 use crate::import::networks::loopback;
@@ -19,6 +20,8 @@ use crate::import::networks::network;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Networks {
     pub(super) known: Vec<IpNet>,
+    /// Whether these are of `mynetworks`.
+    is_taken: bool,
     /// Networks that an item with `!` excludes. Postfix takes the first item that fits; here an
     /// exclusion always counts, so that nobody can send who could not before.
     excluded: BTreeSet<IpNet>,
@@ -30,6 +33,8 @@ pub(super) struct Networks {
     pub(super) open: Vec<String>,
 }
 
+/// The parameters that say who may send without authentication.
+pub(super) const PARAMETERS: [&str; 2] = ["mynetworks", "mynetworks_style"];
 /// A list of lists ends here.
 const DEEPEST: usize = 5;
 
@@ -41,13 +46,6 @@ impl Networks {
             networks.add(settings.list("mynetworks"), folder, 0);
         } else {
             networks.known = loopback();
-            if settings.value("mynetworks_style") != "host" {
-                networks.unclear.push(
-                    "mynetworks_style lets all machines of this machine's networks send: name them \
-                     in networks"
-                        .to_owned(),
-                );
-            }
         }
         let known = networks.known.iter();
         networks.known = known
@@ -56,7 +54,8 @@ impl Networks {
         networks.known = spoken(settings, &networks.known);
         networks.known.sort();
         networks.known.dedup();
-        if networks.known.is_empty() {
+        networks.is_taken = !networks.known.is_empty();
+        if !networks.is_taken {
             networks.known = spoken(settings, &loopback());
         }
         networks
@@ -156,6 +155,38 @@ impl Networks {
                 .unclear
                 .push(format!("{item}: write the address of this machine")),
         }
+    }
+}
+
+/// Adds the row of one of [`PARAMETERS`] that these settings have. `clients` are the parameters of
+/// the services for which it holds.
+pub(super) fn report(
+    found: &mut Found,
+    setting: String,
+    name: &str,
+    (settings, clients): (&Settings, &[Settings]),
+    folder: &Folder,
+) {
+    const TAKEN: &str = "networks of [[listener]]";
+    if name == "mynetworks" {
+        match settings.list(name).is_empty() || Networks::of(settings, folder).is_taken {
+            true => found.take(setting, TAKEN),
+            false => found.ask(
+                setting,
+                "none of it is in networks: until you name the machines in networks of [[listener]], only \
+                 this machine can send without a password",
+            ),
+        }
+    } else if clients.iter().all(|it| it.has("mynetworks")) {
+        let words = "Postfix uses it only where mynetworks is not set";
+        found.lack(setting, words);
+    } else if settings.value(name).eq_ignore_ascii_case("host") {
+        found.take(setting, TAKEN);
+    } else {
+        found.ask(
+            setting,
+            "it lets all machines of this machine's networks send: name them in networks of [[listener]]",
+        );
     }
 }
 

@@ -89,6 +89,75 @@ fn every_parameter_of_main_cf_and_option_of_an_smtp_service_is_in_the_report() {
 }
 
 #[test]
+fn a_parameter_of_which_nothing_is_taken_over_is_not_among_those_that_are() {
+    let [taken, changed, none, decide] = TITLES;
+    let maps = [
+        "sender_canonical_maps",
+        "canonical_maps",
+        "smtp_generic_maps",
+        "virtual_alias_maps",
+    ];
+    let unread = maps.map(|name| (format!("{name} = regexp:/x"), decide));
+    let lists = [
+        ("alias_maps = hash:/no/such/file", decide),
+        ("virtual_alias_maps = inline:{ {root = nobody} }", decide),
+        (
+            "virtual_alias_maps = inline:{ {root = it@contoso.com} }, ldap:/x",
+            taken,
+        ),
+        (
+            "sender_canonical_maps = inline:{ {root = nobody@localhost} }",
+            decide,
+        ),
+        (
+            "smtp_generic_maps = inline:{ {root = it@contoso.com} }",
+            changed,
+        ),
+        ("sender_canonical_maps =", taken),
+        ("mynetworks = hash:/etc/postfix/networks", decide),
+        ("mynetworks = hash:/etc/postfix/networks 192.0.2.1", taken),
+        ("mynetworks_style = subnet", decide),
+        ("mynetworks_style = Host", taken),
+        ("mynetworks_style = class\nmynetworks = 192.0.2.1", none),
+    ];
+    let lists = lists.map(|(main, title)| (main.to_owned(), title));
+    for (main, title) in unread.into_iter().chain(lists) {
+        let sample = Sample::of("postfix");
+        fs::write(sample.path("main.cf"), format!("{main}\n")).unwrap();
+
+        let output = sample.import(&["postfix", "."]);
+
+        let setting = main.lines().next().unwrap().to_owned();
+        for other in TITLES {
+            let rows = settings(&output, other);
+            let is_there = rows.contains(&setting);
+            assert_eq!(is_there, other == title, "{main}: {other}: {rows:#?}");
+        }
+    }
+}
+
+#[test]
+fn an_option_with_networks_is_taken_over_only_if_they_are() {
+    for (option, title) in [
+        ("mynetworks_style=class", TITLES[3]),
+        ("mynetworks_style=host", TITLES[0]),
+        ("mynetworks=hash:/x", TITLES[3]),
+        ("mynetworks=192.0.2.1", TITLES[0]),
+    ] {
+        let sample = Sample::of("postfix");
+        fs::write(sample.path("main.cf"), "biff = no\n").unwrap();
+        let master = format!("smtp inet n - y - - smtpd -o {option}\n");
+        fs::write(sample.path("master.cf"), master).unwrap();
+
+        let output = sample.import(&["postfix", "."]);
+
+        let setting = format!("-o {option} of smtp inet smtpd (master.cf)");
+        let rows = settings(&output, title);
+        assert!(rows.contains(&setting), "{setting}: {rows:#?}");
+    }
+}
+
+#[test]
 fn a_password_of_postfix_is_neither_shown_nor_written() {
     let sample = Sample::of("postfix");
     sample.change(

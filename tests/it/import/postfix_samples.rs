@@ -313,7 +313,10 @@ const INSTALLATIONS: [Installation; 21] = [
         master: "smtp inet n - y - - smtpd\n127.0.0.1:10025 inet n - n - - smtpd\n -o content_filter=\n -o mynetworks=127.0.0.0/8\n",
         has: &["address = \"127.0.0.1:10025\""],
         has_not: &["0.0.0.0"],
-        told: &["mynetworks_style lets all machines", "use mail flow rules"],
+        told: &[
+            "mynetworks_style = subnet it lets all machines",
+            "use mail flow rules",
+        ],
     },
 ];
 

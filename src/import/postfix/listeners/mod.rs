@@ -22,6 +22,7 @@ use self::tls::needs_tls;
 use self::tls::offered;
 use self::tls::tls_of;
 use super::Reading;
+use super::networks;
 use super::networks::Networks;
 use super::networks::speaks;
 use super::networks::spoken;
@@ -50,11 +51,9 @@ struct Listener {
 }
 
 /// The parameters that are carried out here, with the key that they become.
-const READ: [(&str, &str); 10] = [
+const READ: [(&str, &str); 8] = [
     ("inet_interfaces", "address of [[listener]]"),
     ("inet_protocols", "address of [[listener]]"),
-    ("mynetworks", "networks of [[listener]]"),
-    ("mynetworks_style", "networks of [[listener]]"),
     ("smtpd_tls_security_level", "tls of [[listener]]"),
     ("smtpd_use_tls", "tls of [[listener]]"),
     ("smtpd_enforce_tls", "tls of [[listener]]"),
@@ -295,6 +294,9 @@ fn options(
             found.take(setting, PART_OF_LISTS);
         } else if !is_read(name) && !CERTIFICATES.contains(&name.as_str()) {
             parameters::left(found, &settings, name, setting, settings.is_used(name));
+        } else if listener.is_some() && networks::PARAMETERS.contains(&name.as_str()) {
+            let settings = (&settings, std::slice::from_ref(&settings));
+            networks::report(found, setting, name, settings, &reading.folder);
         } else if let Some(listener) = listener {
             option(found, setting, name, &settings, listener, files);
         } else {
@@ -308,7 +310,10 @@ fn options(
 
 /// Whether a listener carries a parameter out, or its restrictions.
 fn is_read(name: &str) -> bool {
-    READ.iter().any(|(read, _)| *read == name) || RESTRICTIONS.contains(&name)
+    let mut read = READ.iter().map(|(read, _)| *read);
+    read.any(|it| it == name)
+        || networks::PARAMETERS.contains(&name)
+        || RESTRICTIONS.contains(&name)
 }
 
 /// The row of an option that a listener carries out.
@@ -367,6 +372,12 @@ fn report(reading: &mut Reading, needs_certificate: bool, of_clients: &[Settings
         match is_about_tls(name) && !needs_certificate {
             true => reading.change(name, NO_TLS),
             false => reading.take(name, words),
+        }
+    }
+    for name in networks::PARAMETERS {
+        if let Some(setting) = reading.first(name) {
+            let settings = (&reading.settings, of_clients);
+            networks::report(&mut reading.found, setting, name, settings, &reading.folder);
         }
     }
     for name in CERTIFICATES {
