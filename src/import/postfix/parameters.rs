@@ -124,6 +124,10 @@ const REASONS: &[(&str, &str)] = &[
         "message_size of [limits] holds for all listeners",
     ),
     ("myhostname", "hostname holds for all listeners"),
+    (
+        "smtpd_forbid_bare_newline_*",
+        "bare_lf holds for every client of a [[listener]], and the relay chooses its replies itself",
+    ),
     ("smtpd_client_*", "[limits] has the limits of clients"),
     ("smtpd_*_limit", "[limits] has the limits of clients"),
     ("smtpd_*", CLIENTS),

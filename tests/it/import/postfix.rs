@@ -158,6 +158,65 @@ fn an_option_with_networks_is_taken_over_only_if_they_are() {
 }
 
 #[test]
+fn bare_line_feeds_are_refused_where_postfix_refuses_them_from_everybody() {
+    let [taken, changed, _, decide] = TITLES;
+    let none = "\nsmtpd_forbid_bare_newline_exclusions =";
+    for (value, more, title, is_refused) in [
+        ("reject", none, taken, true),
+        ("Reject", none, taken, true),
+        ("reject", "", changed, false),
+        (
+            "reject",
+            "\nsmtpd_forbid_bare_newline_exclusions = $mynetworks",
+            changed,
+            false,
+        ),
+        ("yes", none, taken, false),
+        ("normalize", "", taken, false),
+        ("note", none, changed, false),
+        ("no", "", changed, false),
+        ("perhaps", none, decide, false),
+    ] {
+        let sample = Sample::of("postfix");
+        let setting = format!("smtpd_forbid_bare_newline = {value}");
+        fs::write(sample.path("main.cf"), format!("{setting}{more}\n")).unwrap();
+
+        let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+
+        let rows = settings(&output, title);
+        assert!(rows.contains(&setting), "{setting}{more}: {rows:#?}");
+        let text = sample.read("new.toml");
+        assert_eq!(
+            text.contains("\nbare_lf = \"refuse\"\n"),
+            is_refused,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_service_that_refuses_bare_line_feeds_becomes_a_listener_that_does() {
+    let sample = Sample::of("postfix");
+    fs::write(sample.path("main.cf"), "mynetworks = 192.0.2.1\n").unwrap();
+    let strict = "-o smtpd_forbid_bare_newline=reject -o smtpd_forbid_bare_newline_exclusions=";
+    let smtp = "inet n - y - - smtpd";
+    let master = format!("2525 {smtp}\n2526 {smtp} {strict}\n");
+    fs::write(sample.path("master.cf"), master).unwrap();
+
+    let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
+
+    let text = sample.read("new.toml");
+    let (lenient, strict) = text.split_once("0.0.0.0:2526").unwrap();
+    assert!(
+        !lenient.contains("bare_lf") && strict.contains("bare_lf"),
+        "{text}"
+    );
+    let rows = settings(&output, TITLES[0]);
+    let setting = "-o smtpd_forbid_bare_newline=reject of 2526 inet smtpd (master.cf)";
+    assert!(rows.contains(&setting.to_owned()), "{rows:#?}");
+}
+
+#[test]
 fn a_password_of_postfix_is_neither_shown_nor_written() {
     let sample = Sample::of("postfix");
     sample.change(

@@ -4,6 +4,7 @@
 //! A listener for this machine only listens on this machine's own addresses, and without TLS:
 //! the relay then needs no certificate.
 
+mod line_feeds;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -48,6 +49,7 @@ struct Listener {
     authentication: bool,
     anonymous: Vec<IpNet>,
     networks: Vec<IpNet>,
+    refuses_line_feeds: bool,
 }
 
 /// The parameters that are carried out here, with the key that they become.
@@ -188,6 +190,7 @@ fn listener(
         authentication,
         anonymous,
         networks,
+        refuses_line_feeds: line_feeds::are_refused(settings),
     }
 }
 
@@ -255,6 +258,9 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
             section.list("anonymous_networks", &shown(&listener.anonymous));
         }
         section.list("networks", &shown(&listener.networks));
+        if listener.refuses_line_feeds {
+            section.set("bare_lf", "refuse");
+        }
         reading.found.draft.add(section);
     }
     let addresses = listener.addresses.join(", ");
@@ -297,6 +303,8 @@ fn options(
         } else if listener.is_some() && networks::PARAMETERS.contains(&name.as_str()) {
             let settings = (&settings, std::slice::from_ref(&settings));
             networks::report(found, setting, name, settings, &reading.folder);
+        } else if listener.is_some() && name == line_feeds::NAME {
+            line_feeds::report(found, setting, &settings);
         } else if let Some(listener) = listener {
             option(found, setting, name, &settings, listener, files);
         } else {
@@ -312,6 +320,7 @@ fn options(
 fn is_read(name: &str) -> bool {
     let mut read = READ.iter().map(|(read, _)| *read);
     read.any(|it| it == name)
+        || name == line_feeds::NAME
         || networks::PARAMETERS.contains(&name)
         || RESTRICTIONS.contains(&name)
 }
@@ -379,6 +388,9 @@ fn report(reading: &mut Reading, needs_certificate: bool, of_clients: &[Settings
             let settings = (&reading.settings, of_clients);
             networks::report(&mut reading.found, setting, name, settings, &reading.folder);
         }
+    }
+    if let Some(setting) = reading.first(line_feeds::NAME) {
+        line_feeds::report(&mut reading.found, setting, &reading.settings);
     }
     for name in CERTIFICATES {
         match needs_certificate {
