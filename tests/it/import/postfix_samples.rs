@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 21] = [
+const INSTALLATIONS: [Installation; 25] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -35,10 +35,43 @@ const INSTALLATIONS: [Installation; 21] = [
         master: SMTP,
         has: &[
             "address = \"127.0.0.1:25\"",
+            "address = \"[::1]:25\"",
             "hostname = \"web1.contoso.com\"",
         ],
         has_not: &["0.0.0.0", "tls ="],
         told: &["Graph replaces the relay host"],
+    },
+    Installation {
+        name: "the networks of Debian on all interfaces",
+        main: "mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128\ninet_interfaces = all\ninet_protocols = all\n",
+        master: SMTP,
+        has: &["address = \"127.0.0.1:25\"", "address = \"[::1]:25\""],
+        has_not: &["0.0.0.0", "[::]"],
+        told: &["[[listener]] on 127.0.0.1:25, [::1]:25"],
+    },
+    Installation {
+        name: "the same with printers",
+        main: "mynetworks = 127.0.0.0/8 [::1]/128 192.0.2.0/24\n",
+        master: SMTP,
+        has: &["address = \"0.0.0.0:25\"", "address = \"[::1]:25\""],
+        has_not: &["[::]", "\"127.0.0.1:25"],
+        told: &[],
+    },
+    Installation {
+        name: "the same without IPv6 among the networks",
+        main: "mynetworks = 127.0.0.0/8\n",
+        master: "smtp inet n - y - - smtpd\n2525 inet n - y - - smtpd -o mynetworks=192.0.2.1\n",
+        has: &["address = \"127.0.0.1:25\"", "address = \"0.0.0.0:2525\""],
+        has_not: &["[::"],
+        told: &[],
+    },
+    Installation {
+        name: "the same with IPv4 alone",
+        main: "mynetworks = 127.0.0.0/8 [::1]/128\ninet_protocols = ipv4\n",
+        master: SMTP,
+        has: &["address = \"127.0.0.1:25\""],
+        has_not: &["[::"],
+        told: &[],
     },
     Installation {
         name: "mynetworks may send only with a password",

@@ -159,24 +159,10 @@ fn listener(
         true => of_users(reading, settings, networks, port, tls),
         false => without_password(reading, settings, networks, port),
     };
-    let is_local = is_here(&networks);
-    if is_all && is_local {
-        let here = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
-        ips = here
-            .into_iter()
-            .filter(|ip| speaks(settings, *ip))
-            .collect();
-        ips.truncate(1);
-    } else if is_all {
-        let has_v6 = networks
-            .iter()
-            .any(|it| matches!(it, IpNet::V6(v6) if !v6.network().is_loopback()));
-        ips = match has_v6 {
-            true => vec![IpAddr::from([0_u16; 8])],
-            false => vec![IpAddr::from([0_u8; 4])],
-        };
+    if is_all {
+        ips = of_all_interfaces(settings, &networks);
     }
-    let is_local = is_local || ips.iter().all(IpAddr::is_loopback);
+    let is_local = is_here(&networks) || ips.iter().all(IpAddr::is_loopback);
     Listener {
         addresses: ips
             .iter()
@@ -192,6 +178,28 @@ fn listener(
         networks,
         refuses_line_feeds: line_feeds::are_refused(settings),
     }
+}
+
+/// The addresses of a listener on all interfaces, as far as machines of its networks can reach them.
+fn of_all_interfaces(settings: &Settings, networks: &[IpNet]) -> Vec<IpAddr> {
+    let here = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
+    let is_reached = |ip: &IpAddr| networks.iter().any(|it| it.contains(ip));
+    if is_here(networks) {
+        let spoken = here.into_iter().filter(|ip| speaks(settings, *ip));
+        let reached: Vec<IpAddr> = spoken.clone().filter(is_reached).collect();
+        return match reached.is_empty() {
+            true => spoken.take(1).collect(),
+            false => reached,
+        };
+    }
+    let is_other = |it: &IpNet| matches!(it, IpNet::V6(v6) if !v6.network().is_loopback());
+    if networks.iter().any(is_other) {
+        return vec![IpAddr::from([0_u16; 8])];
+    }
+    // The IPv4 address of all interfaces leaves out this machine's IPv6 address.
+    let [_, v6] = here;
+    let v6 = Some(v6).filter(is_reached);
+    std::iter::once(IpAddr::from([0_u8; 4])).chain(v6).collect()
 }
 
 /// From where users with a password can send.
