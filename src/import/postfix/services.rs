@@ -26,7 +26,9 @@ pub(super) struct Service {
     pub(super) kind: String,
     /// Processes at most, if the line says so.
     pub(super) processes: Option<u32>,
-    /// The program, without its arguments.
+    /// The program as written, without its arguments: its name, or a path.
+    command: String,
+    /// The name of the program.
     pub(super) program: String,
     /// The parameters that its options `-o` set.
     pub(super) overrides: Vec<(String, String)>,
@@ -84,7 +86,9 @@ impl Service {
 
     /// Whether it is part of every Postfix.
     pub(super) fn is_stock(&self) -> bool {
-        STOCK.contains(&self.program.as_str())
+        // A program in another folder only has the same name.
+        let is_of_postfix = !self.command.starts_with('/') || self.command.contains("postfix");
+        STOCK.contains(&self.program.as_str()) && is_of_postfix
             || self.program == "smtpd" && self.kind == "pass"
             || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str())
     }
@@ -103,7 +107,7 @@ impl Service {
 
     /// As the line begins.
     pub(super) fn shown(&self) -> String {
-        format!("{} {} {} (master.cf)", self.name, self.kind, self.program)
+        format!("{} {} {} (master.cf)", self.name, self.kind, self.command)
     }
 }
 
@@ -224,12 +228,13 @@ fn service(line: &str) -> Option<Service> {
     // private, unpriv, chroot, wakeup.
     let mut middle = words.by_ref().skip(4);
     let processes = middle.next()?.parse().ok();
-    let program = middle.next()?.to_owned();
+    let command = middle.next()?.to_owned();
     // An option in the place of a name: columns are missing.
     let is_option = |word: &str| word.starts_with('-') || word.contains('=');
-    if is_option(&name) || is_option(&program) {
+    if is_option(&name) || is_option(&command) {
         return None;
     }
+    let program = command.rsplit('/').next().unwrap_or_default().to_owned();
     let arguments: Vec<&str> = middle.collect();
     let (overrides, mut broken) = options(&arguments.join(" "));
     if RUNNING_OTHERS.contains(&program.as_str()) {
@@ -239,6 +244,7 @@ fn service(line: &str) -> Option<Service> {
         name,
         kind,
         processes,
+        command,
         program,
         overrides,
         is_whole: broken.is_empty(),
@@ -303,6 +309,30 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_program_is_known_by_its_name_wherever_it_is() {
+        let services = parse(
+            "smtp inet n - y - - /usr/lib/postfix/sbin/smtpd -o smtpd_a=b\n26 inet n - y - - ./smtpd\n\
+             27 inet n - y - - ../sbin/postscreen\npickup unix n - y 60 1 /usr/libexec/postfix/pickup\n\
+             a unix - n n - - /usr/lib/postfix/pipe argv=/b -o c\nmine unix - n n - - /opt/mine/virtual\n\
+             28 inet n - n - - /opt/smtpd/other\n",
+        );
+
+        let accepting = services.iter().map(Service::accepts_mail);
+        let expected = [true, true, true, false, false, false, false];
+        assert_eq!(accepting.collect::<Vec<_>>(), expected);
+        let stock = services.iter().map(Service::is_stock);
+        let expected = [false, false, false, true, false, false, false];
+        assert_eq!(stock.collect::<Vec<_>>(), expected);
+        assert_eq!(
+            services[0].overrides,
+            [("smtpd_a".to_owned(), "b".to_owned())]
+        );
+        let shown = "smtp inet /usr/lib/postfix/sbin/smtpd (master.cf)";
+        assert_eq!(services[0].shown(), shown);
+        assert!(services[4].is_whole);
     }
 
     #[test]

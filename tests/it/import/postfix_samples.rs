@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 25] = [
+const INSTALLATIONS: [Installation; 26] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -212,6 +212,23 @@ const INSTALLATIONS: [Installation; 25] = [
             "-o smtpd_sasl_auth_enable=no of smtp inet postscreen (master.cf) postscreen does not use it",
             "its tests of unknown clients",
             "add a [[user]] for each name",
+        ],
+    },
+    Installation {
+        name: "programs with their paths",
+        main: "mynetworks = 192.0.2.1\n",
+        master: "smtp inet n - y - 1 ../sbin/postscreen\n\
+                 smtpd pass - - y - - /usr/lib/postfix/sbin/smtpd -o smtpd_recipient_restrictions=permit\n\
+                 2525 inet n - y - - /usr/lib/postfix/sbin/smtpd -o mynetworks=192.0.2.2\n\
+                 qmgr unix n - n 300 1 /usr/lib/postfix/sbin/qmgr\n",
+        has: &[
+            "address = \"0.0.0.0:25\"\nnetworks = [\"192.0.2.1/32\"]",
+            "address = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.2/32\"]",
+        ],
+        has_not: &[],
+        told: &[
+            "2525 inet /usr/lib/postfix/sbin/smtpd (master.cf) [[listener]] on 0.0.0.0:2525",
+            "smtp inet ../sbin/postscreen (master.cf) its tests of unknown clients",
         ],
     },
     Installation {
