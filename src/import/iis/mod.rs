@@ -1,11 +1,12 @@
 //! The SMTP virtual servers of IIS 6, from `MetaBase.xml`: bindings, the list of machines that
-//! may relay, sizes, the smart host, the pickup folder.
+//! may relay, sizes, the smart host, the pickup folder, local and remote domains.
 //!
 //! IIS writes a setting once for the service (`/LM/SmtpSvc`) and again for a server
 //! (`/LM/SmtpSvc/1`) where that differs. `RelayIpList` is binary, and Microsoft documents only
 //! that: the form that is read here, a list of single machines, is the one that scripts write.
 //! Every other form becomes a question.
 
+mod domains;
 mod machines;
 
 use std::collections::BTreeMap;
@@ -124,42 +125,70 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
         }
         .all();
     }
+    let domains = nodes(&document, "IIsSmtpDomain").map(settings_of);
+    domains::report(&mut found, &domains.collect::<Vec<_>>());
     Ok(found)
 }
 
 /// The virtual servers by their places, such as `/LM/SmtpSvc/1`.
 fn servers(document: &Document<'_>) -> Vec<(String, Server)> {
-    let settings = |node: Node<'_, '_>| -> (String, Server) {
-        let mut server = Server::new();
-        for attribute in node.attributes() {
-            server.insert(attribute.name().to_owned(), attribute.value().to_owned());
-        }
-        for custom in node.children().filter(|it| it.has_tag_name("Custom")) {
-            if let (Some(name), Some(value)) = (custom.attribute("Name"), custom.attribute("Value"))
-            {
-                let attributes = custom.attribute("Attributes").unwrap_or_default();
-                let is_hidden = attributes.contains("SECURE") || name.starts_with("UnknownName_");
-                let value = if is_hidden { HIDDEN } else { value };
-                server.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        (server.remove("Location").unwrap_or_default(), server)
-    };
-    let is = |node: &Node<'_, '_>, name: &str| node.tag_name().name().eq_ignore_ascii_case(name);
-    let service = document
-        .descendants()
-        .find(|node| is(node, "IIsSmtpService"));
-    let service = service.map(|node| settings(node).1).unwrap_or_default();
-    let servers = document
-        .descendants()
-        .filter(|node| is(node, "IIsSmtpServer"));
-    let servers = servers.map(|node| {
-        let (location, own) = settings(node);
+    let service = nodes(document, "IIsSmtpService").next();
+    let service = service.map(|node| settings_of(node).1).unwrap_or_default();
+    let servers = nodes(document, "IIsSmtpServer").map(|node| {
+        let (location, own) = settings_of(node);
         let mut server = service.clone();
         server.extend(own);
         (location, server)
     });
     servers.collect()
+}
+
+/// The elements with this name.
+fn nodes<'d>(document: &'d Document<'_>, name: &str) -> impl Iterator<Item = Node<'d, 'd>> {
+    let nodes = document.descendants();
+    nodes.filter(move |node| node.tag_name().name().eq_ignore_ascii_case(name))
+}
+
+/// The place of an element, and its settings.
+fn settings_of(node: Node<'_, '_>) -> (String, Server) {
+    let mut server = Server::new();
+    for attribute in node.attributes() {
+        server.insert(attribute.name().to_owned(), attribute.value().to_owned());
+    }
+    for custom in node.children().filter(|it| it.has_tag_name("Custom")) {
+        if let (Some(name), Some(value)) = (custom.attribute("Name"), custom.attribute("Value")) {
+            let attributes = custom.attribute("Attributes").unwrap_or_default();
+            let is_hidden = attributes.contains("SECURE") || name.starts_with("UnknownName_");
+            let value = if is_hidden { HIDDEN } else { value };
+            server.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    (server.remove("Location").unwrap_or_default(), server)
+}
+
+/// A setting as the report shows it.
+fn shown(location: &str, name: &str, value: &str) -> String {
+    let value: Vec<&str> = value.split_whitespace().collect();
+    let value = match is_secret(name) || BINARY.contains(&name) {
+        true => HIDDEN.to_owned(),
+        false => value.join(" "),
+    };
+    format!("{location}: {name}=\"{value}\"")
+}
+
+/// Why a setting has no counterpart.
+fn reason(name: &str) -> &'static str {
+    let mut reasons = REASONS.iter();
+    let found = reasons.find(|(pattern, _)| fits(pattern, name));
+    found.map_or("", |(_, words)| words)
+}
+
+/// Whether a name is this one, or begins like it if that ends with `*`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
 }
 
 /// The name with which IIS authenticates to its smart host.
@@ -186,22 +215,15 @@ impl Reading<'_> {
             if self.reported.contains(name.as_str()) || value.is_empty() {
                 continue;
             }
-            let (mut reasons, mut decisions) = (REASONS.iter(), DECISIONS.iter());
-            let fits = |pattern: &str| match pattern.strip_suffix('*') {
-                Some(start) => name.starts_with(start),
-                None => name == pattern,
-            };
             let setting = self.shown(name);
-            if let Some((pattern, words)) = decisions.find(|(pattern, _)| fits(pattern)) {
-                match OPENING.contains(pattern) {
-                    true => self.found.warn(setting, *words),
-                    false => self.found.ask(setting, *words),
+            let mut decisions = DECISIONS.iter();
+            match decisions.find(|(pattern, _)| fits(pattern, name)) {
+                Some((pattern, words)) if OPENING.contains(pattern) => {
+                    self.found.warn(setting, *words);
                 }
-                continue;
+                Some((_, words)) => self.found.ask(setting, *words),
+                None => self.found.lack(setting, reason(name)),
             }
-            let reason = reasons.find(|(pattern, _)| fits(pattern));
-            self.found
-                .lack(setting, reason.map_or("", |(_, words)| words));
         }
     }
 
@@ -405,12 +427,7 @@ impl Reading<'_> {
 
     fn shown(&self, name: &str) -> String {
         let value = self.server.get(name).map_or("", String::as_str);
-        let value: Vec<&str> = value.split_whitespace().collect();
-        let value = match is_secret(name) || BINARY.contains(&name) {
-            true => HIDDEN.to_owned(),
-            false => value.join(" "),
-        };
-        format!("{}: {name}=\"{value}\"", self.location)
+        shown(self.location, name, value)
     }
 
     fn take(&mut self, name: &'static str, words: &str) {

@@ -150,6 +150,68 @@ fn a_thousand_bindings_have_one_row_about_their_ports_and_one_about_those_that_a
 }
 
 #[test]
+fn each_domain_has_a_row_that_says_whether_it_is_local_or_remote() {
+    let (decide, none) = ("To be decided or completed", "No counterpart");
+    for (attributes, title, words) in [
+        (
+            "RouteAction=\"16\"",
+            decide,
+            "write \"@a.example\" = \"address\"",
+        ),
+        ("RouteAction=\"65\"", decide, "a local domain"),
+        (
+            "RouteAction=\"2\" RouteActionString=\"[192.0.2.5]\"",
+            none,
+            "the server in RouteActionString",
+        ),
+        (
+            "RouteAction=\"514\"",
+            none,
+            "until the server of the domain fetches it",
+        ),
+        (
+            "RouteAction=\"4096\"",
+            none,
+            "from everybody, the relay only",
+        ),
+        (
+            "RouteAction=\"4\" RoutePassword=\"canary\"",
+            none,
+            "a remote domain. All mail goes",
+        ),
+        ("RouteAction=\"odd\"", decide, "look under Domains"),
+        ("", decide, "look under Domains"),
+    ] {
+        let sample = Sample::of("iis");
+        let place = "/LM/SmtpSvc/1/Domain/a.example";
+        let domain = format!("<IIsSmtpDomain Location=\"{place}\" {attributes}></IIsSmtpDomain>");
+        sample.change(
+            "MetaBase.xml",
+            "<IIsWebService",
+            &format!("{domain}<IIsWebService"),
+        );
+
+        let output = sample.import(&["iis", "MetaBase.xml"]);
+
+        let rows = settings(&output, title);
+        let start = match attributes.split(' ').next() {
+            Some("") | None => format!("{place}: IIsSmtpDomain"),
+            Some(action) => format!("{place}: {action}"),
+        };
+        assert!(rows.contains(&start), "{start}: {rows:#?}");
+        let text = said(&output);
+        assert!(text.contains(words), "{words}: {text}");
+        assert!(!text.contains("canary"), "{text}");
+        let all = all_settings(&output);
+        for attribute in attributes.split(' ').filter_map(|it| it.split('=').next()) {
+            let start = format!("{place}: {attribute}");
+            let is_it = |row: &String| row.starts_with(&start);
+            assert!(all.iter().any(is_it), "{start}: {all:#?}");
+        }
+    }
+}
+
+#[test]
 fn a_relay_list_that_cannot_be_read_lets_only_this_machine_send() {
     let sample = Sample::of("iis");
     sample.change("MetaBase.xml", "RelayIpList=\"18", "RelayIpList=\"19");
