@@ -1,7 +1,8 @@
 //! The SMTP AUTH clients report of the Exchange admin centre, as a list of what has to move.
 //!
-//! Its columns are found by their English names, or else by what is in them, because the admin
-//! centre writes them in the language of whoever is signed in.
+//! The admin centre writes the names of the columns in the language of whoever is signed in. The
+//! column with the senders is found by its English name, or else by the addresses in it; that with
+//! the numbers of messages only by its name, because percentages are numbers too.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -10,6 +11,15 @@ use std::path::Path;
 use super::ImportError;
 use super::content;
 use crate::mail::Address;
+
+/// A report as it was exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The busiest sender comes first.
+    pub senders: Vec<Sender>,
+    /// What the report lacks, and what to do about that.
+    pub notice: Option<String>,
+}
 
 /// Somebody who still sends by SMTP AUTH.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +39,26 @@ struct Columns {
     messages: Option<usize>,
 }
 
-/// Reads an exported report; the busiest sender comes first.
+/// The names of the column with the senders; the first that is there counts.
+const ADDRESS: [&str; 3] = ["Sender address", "SenderAddress", "Sender"];
+/// The same for the column with the numbers of messages.
+const MESSAGES: [&str; 5] = [
+    "Messages sent",
+    "MessagesSent",
+    "Message count",
+    "MessageCount",
+    "Messages",
+];
+/// More names of columns than these are not shown, nor more characters of a name.
+const MOST_NAMES: usize = 20;
+const LONGEST_NAME: usize = 40;
+
+/// Reads an exported report.
 ///
 /// # Errors
 ///
 /// The file cannot be read, it has no rows, or no column has addresses.
-pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
+pub fn read(path: &Path) -> Result<Report, ImportError> {
     let wrong = |words: String| ImportError::Content {
         path: path.to_owned(),
         words,
@@ -46,7 +70,8 @@ pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
         .flexible(true)
         .from_reader(text.as_bytes());
     let not_csv = |error: csv::Error| wrong(format!("this is not CSV: {error}"));
-    let names = reader.headers().map_err(not_csv)?.clone();
+    let names = reader.headers().map_err(not_csv)?.iter();
+    let names: Vec<String> = names.map(|it| it.trim().to_owned()).collect();
     let rows = reader.records().collect::<Result<Vec<_>, _>>();
     let rows = rows.map_err(not_csv)?;
     if rows.is_empty() {
@@ -54,11 +79,22 @@ pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
                      Export it again for a longer time";
         return Err(wrong(words.to_owned()));
     }
-    let Some(columns) = Columns::of(&names, &rows) else {
-        let words = "no column has addresses: export the SMTP AUTH clients report from the Exchange \
-                     admin centre (Reports, Mail flow)";
-        return Err(wrong(words.to_owned()));
+    let found = shown(&names);
+    let Some(columns) = Columns::of(names, &rows) else {
+        return Err(wrong(format!(
+            "no column has addresses, so {:?} is missing. The columns are {found}. Export the SMTP AUTH \
+             clients report (Reports, Mail flow), with the Exchange admin centre set to English",
+            ADDRESS[0]
+        )));
     };
+    let notice = columns.messages.is_none().then(|| {
+        format!(
+            "no column is called {:?}, so the list has no numbers of messages. The columns are {found}. If \
+             one of them has the numbers, set the Exchange admin centre to English and export the report \
+             again",
+            MESSAGES[0]
+        )
+    });
     let mut senders: Vec<Sender> = Vec::new();
     let mut places = HashMap::new();
     for sender in rows.iter().filter_map(|row| columns.sender(row)) {
@@ -74,7 +110,19 @@ pub fn read(path: &Path) -> Result<Vec<Sender>, ImportError> {
         }
     }
     senders.sort_by_key(|it| std::cmp::Reverse(it.messages));
-    Ok(senders)
+    Ok(Report { senders, notice })
+}
+
+/// The names of columns as a message quotes them.
+fn shown(names: &[String]) -> String {
+    let start = |name: &String| name.chars().take(LONGEST_NAME).collect::<String>();
+    let shown = names.iter().take(MOST_NAMES).map(start);
+    let shown: Vec<String> = shown.map(|name| format!("{name:?}")).collect();
+    let more = match names.len() > MOST_NAMES {
+        true => " and others",
+        false => "",
+    };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// What separates the columns, and the text that they are in: `sep=;`, which Excel writes, or else the
@@ -91,29 +139,21 @@ fn delimiter(text: &str) -> (u8, &str) {
 }
 
 impl Columns {
-    fn of(names: &csv::StringRecord, rows: &[csv::StringRecord]) -> Option<Self> {
-        const ADDRESS: [&str; 3] = ["Sender address", "SenderAddress", "Sender"];
-        const MESSAGES: [&str; 5] = [
-            "Messages sent",
-            "MessagesSent",
-            "Message count",
-            "MessageCount",
-            "Messages",
-        ];
-        let names: Vec<String> = names.iter().map(|it| it.trim().to_owned()).collect();
+    fn of(names: Vec<String>, rows: &[csv::StringRecord]) -> Option<Self> {
         // The first name of a list counts, not the first column.
         let named = |word: &&str| {
             names
                 .iter()
                 .position(|name| name.eq_ignore_ascii_case(word))
         };
-        let with_addresses = with_addresses(rows);
+        let (with_addresses, with_others) = with_addresses(rows);
         let has_addresses = |at: &usize| with_addresses.contains(at);
+        let mut only_addresses = with_addresses.difference(&with_others);
         let address = ADDRESS.iter().filter_map(named).find(has_addresses);
-        let messages = MESSAGES.iter().find_map(named);
+        let address = address.or_else(|| only_addresses.next().copied());
         Some(Self {
-            address: address.or_else(|| (0..names.len()).find(has_addresses))?,
-            messages,
+            address: address.or_else(|| with_addresses.first().copied())?,
+            messages: MESSAGES.iter().find_map(named),
             names,
         })
     }
@@ -135,17 +175,21 @@ impl Columns {
     }
 }
 
-/// The columns in which some row has an address.
-fn with_addresses(rows: &[csv::StringRecord]) -> BTreeSet<usize> {
-    let mut columns = BTreeSet::new();
+/// The columns in which some value is an address, and those in which some value is anything else.
+fn with_addresses(rows: &[csv::StringRecord]) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let (mut addresses, mut others) = (BTreeSet::new(), BTreeSet::new());
     for row in rows {
-        for at in 0..row.len() {
-            if !columns.contains(&at) && address(row, at).is_some() {
-                columns.insert(at);
+        for (at, value) in row.iter().enumerate() {
+            if value.trim().is_empty() {
+                continue;
             }
+            match address(row, at) {
+                Some(_) => addresses.insert(at),
+                None => others.insert(at),
+            };
         }
     }
-    columns
+    (addresses, others)
 }
 
 fn address(row: &csv::StringRecord, at: usize) -> Option<Address> {
@@ -162,13 +206,16 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn of(text: impl AsRef<[u8]>) -> Result<Vec<(String, Option<u64>)>, String> {
+    fn report(text: impl AsRef<[u8]>) -> Result<Report, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.csv");
         std::fs::write(&path, text).unwrap();
-        let senders = read(&path).map_err(|error| error.to_string())?;
+        read(&path).map_err(|error| error.to_string())
+    }
+
+    fn of(text: impl AsRef<[u8]>) -> Result<Vec<(String, Option<u64>)>, String> {
+        let senders = report(text)?.senders.into_iter();
         Ok(senders
-            .into_iter()
             .map(|it| (it.address.to_string(), it.messages))
             .collect())
     }
@@ -194,6 +241,42 @@ mod tests {
                 .unwrap_err()
                 .contains("no column has addresses")
         );
+    }
+
+    #[test]
+    fn a_report_with_unknown_names_says_which_columns_it_has_and_what_to_do() {
+        let german = "Absenderadresse;Domäne;Gesendete Nachrichten\na@contoso.com;contoso.com;7\n";
+        let notice = report(german).unwrap().notice.unwrap();
+        let columns =
+            "The columns are \"Absenderadresse\", \"Domäne\", \"Gesendete Nachrichten\". ";
+        for words in [
+            "no column is called \"Messages sent\"",
+            columns,
+            "to English",
+        ] {
+            assert!(notice.contains(words), "{words}: {notice}");
+        }
+        let english = "Sender address,Messages sent\na@contoso.com,7\n";
+        assert_eq!(report(english).unwrap().notice, None);
+
+        let error = of("Name,Value\nx,1\n").unwrap_err();
+        for words in [
+            "so \"Sender address\" is missing",
+            "The columns are \"Name\", \"Value\". ",
+            "to English",
+        ] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        let error = of(format!("{}\nx\n", "word,".repeat(10_000))).unwrap_err();
+        assert!(error.len() < 1_000, "{error}");
+    }
+
+    #[test]
+    fn without_a_known_name_the_column_with_nothing_but_addresses_is_that_of_the_senders() {
+        let text =
+            "Anzeigename,Absenderadresse\nb@contoso.com,a@contoso.com\nScanner,\n,c@contoso.com\n";
+        let expected = ["a@contoso.com", "c@contoso.com"].map(|it| (it.to_owned(), None));
+        assert_eq!(of(text), Ok(expected.to_vec()));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::cli::say;
 use crate::cli::say_json;
 use crate::cli::talk;
 use crate::import::report;
+use crate::import::report::Report;
 use crate::import::report::Sender;
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +52,10 @@ pub(super) async fn run(options: &Options) -> Exit {
 }
 
 async fn list(options: &Options) -> Result<Exit, Failure> {
-    let senders = report::read(&options.file).map_err(|error| unread(&error))?;
+    let Report { senders, notice } = report::read(&options.file).map_err(|error| unread(&error))?;
+    if let Some(notice) = notice {
+        talk(&format!("{}: {notice}", options.file.display()));
+    }
     let mut relay = Some(Relay::of(&options.config)?);
     let mut rows = Vec::new();
     for sender in &senders {

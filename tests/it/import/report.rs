@@ -55,6 +55,30 @@ async fn a_sender_is_ticked_off_as_soon_as_its_first_mail_has_come_in() {
 }
 
 #[test]
+fn a_report_in_another_language_is_listed_with_a_notice_about_its_columns() {
+    let sample = Sample::of("report");
+    let german = "Absenderadresse,Gesendete Nachrichten\nerp@contoso.com,17\n";
+    fs::write(sample.path("report.csv"), german).unwrap();
+    fs::write(sample.path("relay.toml"), "data_dir = \"no-such-folder\"\n").unwrap();
+
+    let output = sample.import(&["report", "report.csv", "--config", "relay.toml"]);
+
+    let notice = String::from_utf8(output.stderr.clone()).unwrap();
+    let columns = "The columns are \"Absenderadresse\", \"Gesendete Nachrichten\"";
+    assert!(
+        notice.contains("report.csv: no column is called"),
+        "{notice}"
+    );
+    assert!(
+        notice.contains(columns) && notice.contains("to English"),
+        "{notice}"
+    );
+    let text = said(&output);
+    assert!(text.contains("[ ] erp@contoso.com"), "{text}");
+    assert!(text.contains("Gesendete Nachrichten: 17"), "{text}");
+}
+
+#[test]
 fn without_a_relay_the_list_is_shown_and_nothing_is_ticked_off() {
     let sample = Sample::of("report");
     sample.change("report.csv", "MAILBOX", MAILBOX);
