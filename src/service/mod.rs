@@ -21,6 +21,8 @@ pub use self::reload::ReloadError;
 pub use self::restart::Carried;
 pub use self::sockets::ListenError;
 pub use self::sockets::Passed;
+pub use self::systemd::notify;
+pub use self::systemd::notify_reloading;
 
 use std::net::SocketAddr;
 use std::path::Path;

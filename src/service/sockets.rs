@@ -11,7 +11,6 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use listenfd::ListenFd;
 
 use crate::config::Config;
 use crate::config::ListenAddress;
@@ -21,6 +20,8 @@ use crate::config::Place;
 use crate::config::Presence;
 use crate::listener;
 use crate::platform::errors;
+use crate::platform::systemd;
+use crate::platform::systemd::Named;
 
 /// Why a listener cannot accept connections.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +81,7 @@ impl ListenError {
 /// The sockets that systemd passed to this process, with their names. They stay open as
 /// long as this exists.
 #[derive(Debug, Default)]
-pub struct Passed(Vec<(String, io::Result<TcpListener>)>);
+pub struct Passed(Vec<Named>);
 
 impl Passed {
     /// Takes the sockets over, and removes the variables that describe them from the
@@ -90,19 +91,7 @@ impl Passed {
     ///
     /// The variables contradict each other.
     pub fn take() -> io::Result<Self> {
-        let names: Vec<String> = sd_notify::listen_fds_with_names()?
-            .map(|(_, name)| name)
-            .collect();
-        if names.is_empty() {
-            return Ok(Self::default());
-        }
-        let mut sockets = ListenFd::from_env();
-        let named = names.into_iter().enumerate().map(|(number, name)| {
-            let socket = sockets.take_tcp_listener(number);
-            let missing = || io::Error::from(io::ErrorKind::NotFound);
-            (name, socket.and_then(|it| it.ok_or_else(missing)))
-        });
-        Ok(Self(named.collect()))
+        systemd::passed().map(Self)
     }
 
     /// Returns all sockets with the name of this listener, as copies: a start that fails can

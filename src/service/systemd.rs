@@ -1,5 +1,5 @@
-//! What the relay reports to systemd while it runs: that it works (`WatchdogSec=`), and its
-//! status in one line.
+//! What the relay reports to systemd: how its life goes on, that it works (`WatchdogSec=`), and
+//! its status in one line.
 //!
 //! A process that has hung can still run a timer. So `WATCHDOG=1` is sent only after every
 //! listener and delivery have answered, and a write to the spool has come back, each within
@@ -10,9 +10,9 @@
 //! a full disk, a damaged or a removed database. Clients are refused then, and the log, `status`
 //! and `doctor` report it. With a removed database only an orderly stop saves the mail.
 
+use std::io;
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use tracing::info;
@@ -20,6 +20,8 @@ use tracing::warn;
 
 use crate::admin::AdminState;
 use crate::clock::Pulse;
+use crate::platform::systemd;
+use crate::platform::systemd::State;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -36,12 +38,12 @@ pub(super) async fn run(
     let spool = admin_state.spool.clone();
     let reports = async {
         ready.cancelled().await;
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        if !systemd::listens() {
             return;
         }
         // Apart, because the status waits for a query of the database.
         let feed = async {
-            if let Some(watchdog) = sd_notify::watchdog_enabled() {
+            if let Some(watchdog) = systemd::watchdog() {
                 feed(watchdog / 3, &spool, &pulse).await;
             }
         };
@@ -59,7 +61,7 @@ async fn feed(each: Duration, spool: &Spool, pulse: &Pulse) {
     loop {
         match works(each, spool, pulse).await {
             Ok(()) => {
-                notify(&NotifyState::Watchdog);
+                notify(&[State::Watchdog]);
                 if std::mem::take(&mut is_withheld) {
                     info!(event = "watchdog_resumed", "the relay works again");
                 }
@@ -115,15 +117,25 @@ async fn show(admin_state: &AdminState) {
     loop {
         let status = admin_state.summary().await;
         if status != shown {
-            notify(&NotifyState::Status(&status));
+            notify(&[State::Status(&status)]);
             shown = status;
         }
         tokio::time::sleep(STATUS).await;
     }
 }
 
-fn notify(state: &NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+/// Tells systemd these states at once.
+pub fn notify(states: &[State<'_>]) {
+    log(systemd::notify(states));
+}
+
+/// Tells systemd that a reload begins. [`State::Ready`] ends it.
+pub fn notify_reloading() {
+    log(systemd::notify_reloading());
+}
+
+fn log(result: io::Result<()>) {
+    if let Err(error) = result {
         warn!(event = "systemd_notify_failed", %error, "could not notify systemd");
     }
 }

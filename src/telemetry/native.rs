@@ -4,7 +4,7 @@
 //!
 //! The entries wait in the queue of `writer.rs`, whose promises hold here too: only the thread
 //! of the log waits for a journal that nobody reads. While the journal restarts, the thread
-//! tries again until it is back. The socket is in `platform/journal.rs`.
+//! tries again until it is back. The socket is in `platform/systemd/journal.rs`.
 
 use std::fmt;
 use std::io;
@@ -23,7 +23,7 @@ use tracing_subscriber::layer::Context;
 
 use super::writer::Lines;
 use super::writer::Lost;
-use crate::platform::journal::JournalSocket;
+use crate::platform::systemd::journal::JournalSocket;
 
 /// Where journald receives entries.
 const SOCKET: &str = "/run/systemd/journal/socket";

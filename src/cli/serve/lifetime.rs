@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tokio::time::Instant;
 use tracing::error;
 use tracing::info;
@@ -18,10 +17,13 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::platform::signals;
 use crate::platform::signals::Signal;
+use crate::platform::systemd::State;
 use crate::service::Carried;
 use crate::service::Passed;
 use crate::service::Service;
 use crate::service::StartError;
+use crate::service::notify;
+use crate::service::notify_reloading;
 use crate::telemetry::maillog;
 
 /// What all starts of a relay have in common.
@@ -79,7 +81,7 @@ impl<'a> Lifetime<'a> {
     /// The relay cannot start again, not even with the configuration that has worked.
     pub(in crate::cli) async fn run(mut self, mut service: Service) -> Result<Exit, StartError> {
         let exit = loop {
-            notify(&[NotifyState::Ready]);
+            notify(&[State::Ready]);
             service.report_to_systemd();
             let wanted = match self.until_ended(&mut service).await {
                 Ended::Stopped(exit) => break exit,
@@ -90,7 +92,7 @@ impl<'a> Lifetime<'a> {
                 None => return Ok(Exit::Done),
             };
         };
-        notify(&[NotifyState::Stopping]);
+        notify(&[State::Stopping]);
         service.stop().await;
         Ok(exit)
     }
@@ -139,7 +141,7 @@ impl<'a> Lifetime<'a> {
             let error = match with_patience(attempt).await {
                 Ok(service) => {
                     if said.is_some() {
-                        notify(&[NotifyState::Status("")]);
+                        notify(&[State::Status("")]);
                     }
                     return Ok(Some(service));
                 }
@@ -157,8 +159,8 @@ impl<'a> Lifetime<'a> {
                 config.data_dir.display()
             );
             notify(&[
-                NotifyState::ExtendTimeoutUsec(EXTENSION_USEC),
-                NotifyState::Status(&status),
+                State::ExtendTimeoutUsec(EXTENSION_USEC),
+                State::Status(&status),
             ]);
             tokio::select! {
                 () = tokio::time::sleep(TRY_AGAIN) => {}
@@ -217,7 +219,7 @@ impl<'a> Lifetime<'a> {
                 "relay.toml was not reloaded: the old configuration stays in force"
             ),
         }
-        notify(&[NotifyState::Ready]);
+        notify(&[State::Ready]);
     }
 }
 
@@ -247,7 +249,7 @@ async fn with_patience<T>(mut start: impl Future<Output = T> + Unpin) -> T {
     for _ in 0..most {
         match tokio::time::timeout(each, &mut start).await {
             Ok(started) => return started,
-            Err(_) => notify(&[NotifyState::ExtendTimeoutUsec(EXTENSION_USEC)]),
+            Err(_) => notify(&[State::ExtendTimeoutUsec(EXTENSION_USEC)]),
         }
     }
     start.await
@@ -275,18 +277,4 @@ enum Ended {
     Stopped(Exit),
     /// Somebody wants it to start again: the entry of the audit list.
     Restarts(Option<Box<AuditAct>>),
-}
-
-/// sd_notify(3): a reload begins; `READY=1` ends it.
-fn notify_reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(event = "systemd_notify_failed", %error, "could not notify systemd"),
-    }
-}
-
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(event = "systemd_notify_failed", %error, "could not notify systemd");
-    }
 }

@@ -19,7 +19,7 @@ use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
 use rustix::net::SocketAddrUnix;
 
-use super::errors;
+use crate::platform::errors;
 
 /// A journal that receives entries.
 #[derive(Debug)]
