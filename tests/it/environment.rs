@@ -155,6 +155,8 @@ fn the_files_for_compose_configure_a_relay() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/packages/compose");
     for name in ["compose.yaml", "site.yaml"] {
         let text = fs::read_to_string(Path::new(folder).join(name)).unwrap();
+        let image = concat!("image: graph-relay:", env!("CARGO_PKG_VERSION"), "\n");
+        assert!(text.contains(image), "{name} does not have {image}");
         let text = text.replace("/run/secrets/client-secret", secret.to_str().unwrap());
         let lines = text.lines().filter_map(|line| line.split_once(": "));
         let pairs = lines.map(|(key, value)| (key.trim(), value.trim_matches('"')));
