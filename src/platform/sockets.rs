@@ -33,6 +33,11 @@ pub fn probe(path: &Path) -> io::Result<()> {
     std::os::unix::net::UnixStream::connect(path).map(drop)
 }
 
+/// A client whose requests all go to the socket at this path, whatever host they name.
+pub fn http_client(path: &Path) -> reqwest::ClientBuilder {
+    reqwest::Client::builder().unix_socket(path)
+}
+
 /// The user at the other end.
 ///
 /// # Errors

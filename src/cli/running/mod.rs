@@ -108,10 +108,7 @@ impl Relay {
         let folder = Config::data_dir_of(&file.config);
         let folder = folder.map_err(|error| Failure::of_configuration(&error))?;
         let socket = folder.join("admin.sock");
-        let client = reqwest::Client::builder()
-            .unix_socket(socket.clone())
-            .timeout(patience)
-            .build();
+        let client = sockets::http_client(&socket).timeout(patience).build();
         let client = client.map_err(|error| Failure {
             exit: Exit::Unreachable,
             words: error.to_string(),
@@ -294,11 +291,8 @@ mod tests {
         let socket = folder.path().join("admin.sock");
         // The system accepts connections for it, and nobody answers.
         let _silent = sockets::bind(&socket).unwrap();
-        let client = reqwest::Client::builder()
-            .unix_socket(socket.clone())
-            .build();
         let relay = Relay {
-            client: client.unwrap(),
+            client: sockets::http_client(&socket).build().unwrap(),
             socket,
             patience: PATIENCE,
         };
