@@ -20,6 +20,8 @@ from email.utils import formatdate
 MB, MIB = 1_000_000, 1 << 20
 # Seconds until a message that Graph accepted is in the other mailbox.
 ARRIVAL = 180
+# How often the sizes over "4 MB" are asked: reports say that such a request passes sometimes.
+TIMES = 5
 
 
 class Questions:
@@ -90,12 +92,18 @@ class Questions:
     def j1_size_of_requests(self):
         """Where the limit of "4 MB" is, without sending: a message for nobody is refused for that, or for its size."""
         accepted = 0
-        for size in (3_999_996, 4_000_000, 4_000_004, 4 * MIB, 4 * MIB + 4, 5 * MIB):
-            answer = self.tenant.call("POST", self.tenant.first, "sendMail", self.encoded(None, size))
-            if answer.status != 413 and answer.status:
+        for size, times in ((3_999_996, 1), (4_000_000, 1), (4_000_004, 1), (4 * MIB, 1), (4 * MIB + 4, TIMES),
+                            (5 * MIB, TIMES)):
+            answers = [self.tenant.call("POST", self.tenant.first, "sendMail", self.encoded(None, size))
+                       for _ in range(times)]
+            if all(answer.status not in (0, 413) for answer in answers):
                 accepted = size
-            yield f"sendMail, MIME, a request of {size} bytes, for nobody", answer.word
-            if answer.status == 413:
+            often = f", {times} times" if times > 1 else ""
+            seen = self.counted(answer.word for answer in answers) if times > 1 else answers[0].word
+            yield f"sendMail, MIME, a request of {size} bytes, for nobody{often}", seen
+            refused = [answer for answer in answers if answer.status == 413]
+            if refused:
+                answer = refused[0]
                 words = answer.json.get("error", {}).get("message") or answer.body.decode(errors="replace")[:200]
                 yield "the words of the 413", words or "no words"
         for size in (4_000_000, 4 * MIB, 4 * MIB + 1):
@@ -179,8 +187,7 @@ class Questions:
                 thread.start()
             for thread in threads:
                 thread.join()
-            counts = [f"{answers.count(word)} x {word}" for word in sorted(set(answers))]
-            yield words, ", ".join(counts)
+            yield words, self.counted(answers)
 
     def j5_rate(self):
         """Whether 30 messages a minute, the limit of SMTP, is one of Graph too."""
@@ -190,8 +197,7 @@ class Questions:
             answers.append(self.tenant.call("POST", self.tenant.first, "sendMail", body).word)
         if not self.tenant.is_sandbox:
             yield "seconds for 40 messages", f"{time.monotonic() - started:.0f}"
-        counts = [f"{answers.count(word)} x {word}" for word in sorted(set(answers))]
-        yield "40 messages, one after the other", ", ".join(counts)
+        yield "40 messages, one after the other", self.counted(answers)
 
     def j7_uploads(self):
         """The sizes between one request and an upload session, the host, and what a session allows."""
@@ -338,6 +344,11 @@ class Questions:
                       "J12: dates that Microsoft has announced"):
             yield words, "not asked: it would disturb the tenant, or cannot be asked"
         yield "202 answers with Retry-After", str(self.tenant.odd_answers)
+
+    @staticmethod
+    def counted(words):
+        words = list(words)
+        return ", ".join(f"{words.count(word)} x {word}" for word in sorted(set(words)))
 
     @staticmethod
     def outcome(end):
