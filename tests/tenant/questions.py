@@ -345,6 +345,21 @@ class Questions:
             yield words, "not asked: it would disturb the tenant, or cannot be asked"
         yield "202 answers with Retry-After", str(self.tenant.odd_answers)
 
+    def masks(self):
+        """In the rehearsal only: what the table shows instead of what it must not show."""
+        tenant = self.tenant
+        domain = tenant.first.partition("@")[2]
+        yield "the secret", f"client_secret={tenant.secret}&scope"
+        yield "the tenant and the app", f"/{tenant.name}/oauth2, '{tenant.client.upper()}'"
+        yield "the mailboxes and the alias", f"<{tenant.first}> {tenant.second.upper()}, {tenant.alias}"
+        yield "the domain of the mailboxes", f"mail.{domain}"
+        yield "the name of the run", f"{tenant.run} 1"
+        yield "another address", "nobody.else+tag@mail.tenant-test.example"
+        yield "a GUID", "Trace ID: 01234567-89AB-cdef-0123-456789abcdef"
+        token = ".".join(b64encode(bytes([number]) * 30).decode() for number in (1, 2, 3))
+        yield "a token", f"Authorization: Bearer {token}"
+        yield "the ID of a message", f"id {b64encode(bytes(range(60))).decode()}"
+
     @staticmethod
     def counted(words):
         words = list(words)
@@ -358,4 +373,5 @@ class Questions:
     def all(self):
         return [self.j1_size_of_requests, self.j2_j3_mime_form, self.j4_draft_sent_twice, self.j5_concurrency,
                 self.j5_rate, self.j7_uploads, self.large_message, self.j8_hosts, self.j9_senders,
-                self.j10_token_errors, self.j11_odd_requests, self.doctor, self.not_asked]
+                self.j10_token_errors, self.j11_odd_requests, self.doctor, self.not_asked,
+                *([self.masks] if self.tenant.is_sandbox else [])]
