@@ -101,12 +101,18 @@ async fn waiting_messages_are_taken_over_once_with_their_blind_recipients_hidden
     assert_eq!(graph.arrivals().len(), 1);
 }
 
-#[test]
-fn messages_stay_in_the_queue_if_the_configuration_is_not_accepted() {
+/// A configuration of SMTP2Graph with one message that waits in the folder `queue`.
+fn installation() -> Sample {
     let sample = Sample::of("smtp2graph");
     let folder = sample.path("queue");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("1.eml"), message("one", "a@example.org")).unwrap();
+    sample
+}
+
+#[test]
+fn messages_stay_in_the_queue_if_the_configuration_is_not_accepted() {
+    let sample = installation();
     fs::write(sample.path("config.yml"), "x: 1\n").unwrap();
 
     let output = sample.import(&["smtp2graph", "config.yml", "--queue", "queue"]);
@@ -117,7 +123,54 @@ fn messages_stay_in_the_queue_if_the_configuration_is_not_accepted() {
         words.contains("The messages in queue stay there"),
         "{words}"
     );
-    assert_eq!(names(&folder), ["1.eml"]);
+    assert_eq!(names(&sample.path("queue")), ["1.eml"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_stay_in_the_queue_until_check_accepts_the_configuration() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let relay = Relay::start(&home);
+    let address = relay.address.to_string();
+    let forms: [&[&str]; 2] = [&[], &["--write", "new.toml"]];
+    for form in forms {
+        let sample = installation();
+        sample.change("config.yml", "    tenant: contoso\n", "");
+        let queue = ["--queue", "queue", "--relay", &address];
+
+        let output = sample.import(&[&["smtp2graph", "config.yml"][..], form, &queue].concat());
+
+        let words = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        for part in [
+            "[[account]] needs \"tenant\"",
+            "The messages in queue stay there",
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        assert_eq!(names(&sample.path("queue")), ["1.eml"], "{words}");
+    }
+    assert_eq!(graph.arrivals().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_writes_the_configuration_and_takes_over_the_messages() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let relay = Relay::start(&home);
+    let address = relay.address.to_string();
+    let sample = installation();
+    let write = ["smtp2graph", "config.yml", "--write", "new.toml"];
+    let queue = ["--queue", "queue", "--relay", &address];
+
+    let output = sample.import(&[&write[..], &queue].concat());
+
+    let words = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(words.contains("1 of 1 message taken over"), "{words}");
+    assert_eq!(names(&sample.path("queue")), ["1.eml.taken"]);
+    assert!(sample.read("new.toml").contains("[[account]]"));
+    assert_eq!(arrived(&graph, 1).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
