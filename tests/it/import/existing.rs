@@ -1,5 +1,7 @@
-//! `import --write` on a relay.toml that exists: what becomes of it.
+//! `import` in a folder with a relay.toml: what becomes of it with `--write`, and that nothing does
+//! without.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -18,6 +20,37 @@ const PRODUCTS: [(&str, &[&str]); 3] = [
     ("smtp2graph", &["smtp2graph", "config.yml"]),
     ("iis", &["iis", "MetaBase.xml"]),
 ];
+
+/// The contents of all files in the folder of a sample, by their names.
+fn files(sample: &Sample) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(sample.folder.path()).unwrap();
+    let files = entries.map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        (name, fs::read(entry.path()).unwrap())
+    });
+    files.collect()
+}
+
+#[test]
+fn without_write_every_file_stays_as_it_is_and_no_other_appears() {
+    for (product, arguments) in PRODUCTS {
+        let sample = Sample::of(product);
+        let before = files(&sample);
+        assert!(before.contains_key("relay.toml"), "{product}");
+
+        let output = sample.import(arguments);
+
+        let words = said(&output);
+        let after = files(&sample);
+        assert!(after.keys().eq(before.keys()), "{:?}", after.keys());
+        for (name, content) in before {
+            assert_eq!(after[&name], content, "{product}: {name}: {words}");
+        }
+        let shown = "The relay.toml (--write FILE writes it):";
+        assert!(words.contains(shown), "{product}: {words}");
+    }
+}
 
 #[test]
 fn the_packaged_file_keeps_what_it_has_and_a_second_import_changes_nothing() {
