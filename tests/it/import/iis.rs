@@ -20,6 +20,27 @@ fn the_virtual_server_becomes_the_relay_toml_beside_the_sample() {
 }
 
 #[test]
+fn the_import_ends_with_what_check_says_of_the_missing_credentials() {
+    let forms: [(&[&str], &str); 2] = [
+        (&[], "Complete the file after --write"),
+        (&["--write", "new.toml"], "Complete new.toml"),
+    ];
+    for (form, advice) in forms {
+        let sample = Sample::of("iis");
+
+        let output = sample.import(&[&["iis", "MetaBase.xml"][..], form].concat());
+
+        let words = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        for missing in ["tenant", "client_id"] {
+            let line = format!("[[account]] needs \"{missing}\"");
+            assert!(words.contains(&line), "{line}: {words}");
+        }
+        assert!(words.contains(advice), "{advice}: {words}");
+    }
+}
+
+#[test]
 fn a_file_in_utf_16_is_read_too() {
     let sample = Sample::of("iis");
     let text = sample.read("MetaBase.xml");
