@@ -81,6 +81,36 @@ fn every_setting_of_the_server_and_its_service_is_in_the_report() {
 }
 
 #[test]
+fn a_second_virtual_server_becomes_a_listener_with_its_own_rights() {
+    let sample = Sample::of("iis");
+    let second = "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" AuthFlags=\"AuthBasic\" \
+                  ServerBindings=\":2526:\"/>\n<IIsWebService";
+    sample.change("MetaBase.xml", "<IIsWebService", second);
+
+    let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    // Only the first server has a list of machines, and only the second requires passwords.
+    let listener = "[[listener]]\naddress = \"127.0.0.1:2526\"\nauthentication = \"required\"\n\
+                    networks = [\"127.0.0.0/8\", \"::1/128\"]\n\n[limits]";
+    let one = fs::read_to_string(source("iis").join("relay.toml")).unwrap();
+    let two = one.replace("[limits]", listener);
+    assert_eq!(sample.plain("new.toml"), two, "{}", said(&output));
+    let rows = all_settings(&output);
+    // Of the server itself, missing, and of the service.
+    for start in [
+        "/LM/SmtpSvc/2: ServerBindings=\":2526:\"",
+        "/LM/SmtpSvc/2: AuthFlags=",
+        "/LM/SmtpSvc/2: RelayIpList",
+        "/LM/SmtpSvc/2: MaxRecipients=\"100\"",
+        "/LM/SmtpSvc/2: UnknownSetting=",
+        "/LM/SmtpSvc/1: ServerBindings=\":25: 192.0.2.1:2525:\"",
+    ] {
+        let is_it = |row: &String| row.starts_with(start);
+        assert!(rows.iter().any(is_it), "{start}: {rows:#?}");
+    }
+}
+
+#[test]
 fn settings_about_who_may_connect_and_how_have_to_be_decided() {
     let sample = Sample::of("iis");
     let more = r#"SmartHostType="2" IPSecurity="1" AccessFlags="1" MasqueradeDomain="a.example""#;

@@ -20,7 +20,7 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 26] = [
+const INSTALLATIONS: [Installation; 27] = [
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -256,6 +256,23 @@ const INSTALLATIONS: [Installation; 26] = [
             "does not check check_client_access. Only machines",
             "does not check check_recipient_access. Only machines",
             "If this refuses machines",
+        ],
+    },
+    Installation {
+        name: "addresses that are rewritten everywhere, and on their way out",
+        main: "mynetworks = 192.0.2.0/24\n\
+               canonical_maps = inline:{ {printer@old.example = printer@contoso.com} }\n\
+               smtp_generic_maps = inline:{ {printer@old.example = other@contoso.com}, {@host.example = noreply@contoso.com} }\n",
+        master: SMTP,
+        has: &[
+            "[aliases]\n\"printer@old.example\" = \"printer@contoso.com\"\n",
+            "[[sender]]\nmatch = \"printer@old.example\"\nfrom = \"printer@contoso.com\"\n\n\
+             [[sender]]\nmatch = \"@host.example\"\nfrom = \"noreply@contoso.com\"\n",
+        ],
+        has_not: &["other@contoso.com", "\"@host.example\" ="],
+        told: &[
+            "{printer@old.example = printer@contoso.com} } [[sender]] and [aliases]",
+            "Recipients are not rewritten on their way out",
         ],
     },
     Installation {
