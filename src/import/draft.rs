@@ -58,9 +58,19 @@ const FOLDER: &str = "\u{1}";
 const QUOTED_FOLDER: &str = "\\u0001";
 
 impl Draft {
-    /// Adds a key before the first section.
-    pub(super) fn top(&mut self, key: &str, value: &str) {
-        self.top.push(format!("{key} = {}", quoted(value)));
+    /// Adds a key before the first section, unless it is there. Returns whether it has this value.
+    pub(super) fn top(&mut self, key: &str, value: &str) -> bool {
+        once(&mut self.top, key, format!("{key} = {}", quoted(value)))
+    }
+
+    /// Adds a number to a section that may occur only once, unless the key is there. Returns whether
+    /// it has this value.
+    pub(super) fn number(&mut self, section: &'static str, key: &str, value: &str) -> bool {
+        let mut is_so = false;
+        self.within(section, |it| {
+            is_so = once(&mut it.lines, key, format!("{key} = {value}"));
+        });
+        is_so
     }
 
     /// Adds a section.
@@ -80,19 +90,6 @@ impl Draft {
         let mut section = Section::new(name);
         fill(&mut section);
         sections.push(section);
-    }
-
-    /// Whether a key stands before the first section.
-    pub(super) fn has_top(&self, key: &str) -> bool {
-        let start = format!("{key} = ");
-        self.top.iter().any(|line| line.starts_with(&start))
-    }
-
-    /// Whether a section has a key.
-    pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
-        let start = format!("{key} = ");
-        let mut sections = self.sections.get(section).into_iter().flatten();
-        sections.any(|it| it.lines.iter().any(|line| line.starts_with(&start)))
     }
 
     /// Whether there is a section with this name.
@@ -179,6 +176,17 @@ impl Section {
     pub(super) fn missing(&mut self, line: &str) -> &mut Self {
         self.lines.push(format!("# {line}"));
         self
+    }
+}
+
+fn once(lines: &mut Vec<String>, key: &str, new: String) -> bool {
+    let start = format!("{key} = ");
+    match lines.iter().find(|line| line.starts_with(&start)) {
+        Some(line) => *line == new,
+        None => {
+            lines.push(new);
+            true
+        }
     }
 }
 

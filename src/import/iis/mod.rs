@@ -366,12 +366,9 @@ impl Reading<'_> {
         };
         match value.parse::<u64>().ok().filter(|it| fits(*it)) {
             Some(number) => {
-                if !self.found.draft.has_key("[limits]", key) {
-                    self.found.draft.within("[limits]", |limits| {
-                        limits.raw(key, &written(number));
-                    });
-                }
-                self.take(name, &format!("{key} of [limits]"));
+                let number = written(number);
+                let is_so = self.found.draft.number("[limits]", key, &number);
+                self.take_once(name, &format!("{key} of [limits]"), is_so);
             }
             None => self.change(name, &format!("{key} of [limits] keeps its default: IIS has no limit, or one that the relay does not allow")),
         }
@@ -397,10 +394,8 @@ impl Reading<'_> {
             .get("FullyQualifiedDomainName")
             .filter(|it| !it.is_empty())
         {
-            if !self.found.draft.has_top("hostname") {
-                self.found.draft.top("hostname", name);
-            }
-            self.take("FullyQualifiedDomainName", "hostname");
+            let is_so = self.found.draft.top("hostname", name);
+            self.take_once("FullyQualifiedDomainName", "hostname", is_so);
         }
         let domain = self
             .server
@@ -409,10 +404,8 @@ impl Reading<'_> {
         if let Some(domain) = domain {
             let somebody = format!("somebody@{domain}").parse::<Address>();
             if somebody.is_ok_and(|it| it.is_routable()) {
-                if !self.found.draft.has_top("default_recipient_domain") {
-                    self.found.draft.top("default_recipient_domain", domain);
-                }
-                self.take("DefaultDomain", "default_recipient_domain");
+                let is_so = self.found.draft.top("default_recipient_domain", domain);
+                self.take_once("DefaultDomain", "default_recipient_domain", is_so);
             }
         }
     }
@@ -435,6 +428,19 @@ impl Reading<'_> {
         if self.server.contains_key(name) {
             let setting = self.shown(name);
             self.found.take(setting, words);
+        }
+    }
+
+    /// What the relay has once: the draft has the value of the first server.
+    fn take_once(&mut self, name: &'static str, key: &str, is_so: bool) {
+        match is_so {
+            true => self.take(name, key),
+            false => self.change(
+                name,
+                &format!(
+                    "{key}: the relay has one for all listeners, here that of the first server"
+                ),
+            ),
         }
     }
 

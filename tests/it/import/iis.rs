@@ -108,6 +108,10 @@ fn a_second_virtual_server_becomes_a_listener_with_its_own_rights() {
         let is_it = |row: &String| row.starts_with(start);
         assert!(rows.iter().any(is_it), "{start}: {rows:#?}");
     }
+    // The relay has one for all listeners, that of the first server.
+    let changed = settings(&output, "Changed");
+    let size = "/LM/SmtpSvc/2: MaxMessageSize=\"2097152\"".to_owned();
+    assert!(changed.contains(&size), "{changed:#?}");
 }
 
 #[test]
