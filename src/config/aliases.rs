@@ -1,7 +1,7 @@
 //! The recipients of messages: `default_recipient_domain`, `internal_domains`, `[aliases]`,
 //! and the keys of `[[listener]]` and `[[user]]` that limit or redirect recipients.
 //!
-//! Aliases are resolved here (`mail/aliases.rs`), so that a loop or an unreachable target is
+//! Aliases are resolved here (`mail/aliases/`), so that a loop or an unreachable target is
 //! found before any mail is accepted.
 
 use std::collections::HashSet;
@@ -200,13 +200,9 @@ fn key(section: &Section<'_>, name: &Marked<String>) -> Option<AliasKey> {
         .strip_prefix('*')
         .filter(|rest| rest.starts_with('@'))
         .unwrap_or(text);
-    let domain = text.strip_prefix('@');
-    let key = match (domain, text.parse::<ForwardPath>()) {
-        (Some(domain), _) => domain_key(domain).map(AliasKey::Domain),
-        _ if text.contains('*') => None,
-        (None, Ok(ForwardPath::Address(address))) => Some(AliasKey::Address(address.key())),
-        (None, Ok(ForwardPath::Name(name))) => Some(AliasKey::Name(name.to_ascii_lowercase())),
-        (None, Err(_)) => None,
+    let key = match text.contains('*') {
+        true => None,
+        false => AliasKey::parse(text),
     };
     if text == "default_recipient_domain" || text == "internal_domains" {
         let message =

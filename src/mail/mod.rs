@@ -22,6 +22,7 @@ pub use address::AddressError;
 pub use aliases::AliasError;
 pub use aliases::AliasKey;
 pub use aliases::Aliases;
+pub use aliases::MOST_STEPS;
 pub use aliases::Surroundings;
 pub use aliases::Unreachable;
 pub use client::Client;

@@ -1,7 +1,7 @@
 //! RCPT: finds who receives the message for the recipient that the client names.
 //!
 //! `redirect_all_to` of the user or the listener comes first; otherwise aliases and the
-//! default domain decide (`mail/aliases.rs`). The result must be allowed by the listener
+//! default domain decide (`mail/aliases/`). The result must be allowed by the listener
 //! and by the user. The limits count the people who receive the message and also the
 //! addresses that the client names, so that many names for one mailbox cannot fill the
 //! memory.

@@ -15,11 +15,17 @@
 //! All other recipients are refused. Aliases are resolved when the configuration is read,
 //! so the aliases here have no loops and lead to addresses that mail can reach.
 
+mod follow;
+
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use self::follow::Follower;
 use super::Address;
 use super::ForwardPath;
+
+/// How many aliases may follow one another.
+pub const MOST_STEPS: usize = 50;
 
 /// The recipients that an alias matches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +36,20 @@ pub enum AliasKey {
     Address(String),
     /// Every address of a domain.
     Domain(String),
+}
+
+impl AliasKey {
+    /// Reads `root`, `root@nas.local` or `@nas.local`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(domain) = text.strip_prefix('@') {
+            let somebody = format!("somebody@{domain}").parse::<Address>().ok()?;
+            return Some(Self::Domain(somebody.key().rsplit_once('@')?.1.to_owned()));
+        }
+        match text.parse().ok()? {
+            ForwardPath::Address(address) => Some(Self::Address(address.key())),
+            ForwardPath::Name(name) => Some(Self::Name(name.to_ascii_lowercase())),
+        }
+    }
 }
 
 /// The addresses of aliases whose targets are complete, and the settings for those that
@@ -71,6 +91,12 @@ pub enum AliasError {
     /// It leads in a circle.
     #[error("it leads in a circle: {0}")]
     Loop(String),
+    /// It leads through too many others.
+    #[error("it leads through more than {MOST_STEPS} other aliases: let it name the addresses")]
+    TooLong,
+    /// It leads through an alias without targets, or is one.
+    #[error("it leads to an alias without targets")]
+    NoTarget,
     /// It leads to something that is neither an alias nor a complete address.
     #[error("{0:?} is neither another alias nor a whole address like \"it@contoso.com\"")]
     NoSuchName(String),
@@ -87,7 +113,8 @@ impl Aliases {
     ///
     /// # Errors
     ///
-    /// Each error has the position of its entry.
+    /// Each error has the position of its entry. Without these entries all others are valid: none
+    /// leads to one that is not.
     pub fn new(
         entries: &[(AliasKey, Vec<ForwardPath>)],
         surroundings: Surroundings,
@@ -209,87 +236,6 @@ fn is_postmaster(name: &str) -> bool {
     name.eq_ignore_ascii_case("postmaster")
 }
 
-/// Resolves aliases.
-struct Follower<'a> {
-    entries: &'a [(AliasKey, Vec<ForwardPath>)],
-    places: HashMap<&'a AliasKey, usize>,
-    surroundings: &'a Surroundings,
-}
-
-impl Follower<'_> {
-    /// Adds the targets of an entry. `way` has the entries that led to it, ending with
-    /// itself; `done` those that are resolved.
-    fn follow(
-        &self,
-        at: usize,
-        way: &mut Vec<usize>,
-        done: &mut HashSet<usize>,
-        ends: &mut Vec<Address>,
-    ) -> Result<(), AliasError> {
-        let targets = self.entries.get(at).map_or(&[][..], |(_, targets)| targets);
-        for target in targets {
-            let next = self.next(target);
-            match next {
-                // An address that its own alias names is a target, as in Postfix: "a@b.c"
-                // = ["a@b.c", "copy@b.c"].
-                Some(next) if next == at && target.address().is_some() => {
-                    self.end(target, ends)?;
-                }
-                Some(next) if way.contains(&next) => return Err(self.looping(way, next)),
-                Some(next) if done.contains(&next) => {}
-                Some(next) => {
-                    way.push(next);
-                    self.follow(next, way, done, ends)?;
-                    way.pop();
-                    done.insert(next);
-                }
-                None => self.end(target, ends)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The next entry, if there is one.
-    fn next(&self, target: &ForwardPath) -> Option<usize> {
-        let find = |path: &ForwardPath| {
-            let keys = self.surroundings.keys(path);
-            keys.iter().find_map(|key| self.places.get(key).copied())
-        };
-        find(target).or_else(|| match target {
-            ForwardPath::Name(name) => find(&self.surroundings.completed(name)?.into()),
-            ForwardPath::Address(_) => None,
-        })
-    }
-
-    fn end(&self, target: &ForwardPath, ends: &mut Vec<Address>) -> Result<(), AliasError> {
-        let address = match target {
-            ForwardPath::Address(address) => Some(address.unquoted()),
-            ForwardPath::Name(name) => self.surroundings.completed(name),
-        };
-        let Some(address) = address else {
-            return Err(AliasError::NoSuchName(target.to_string()));
-        };
-        if self.surroundings.reaches(&address).is_err() {
-            return Err(AliasError::Unreachable(address));
-        }
-        if ends.iter().all(|end| end.key() != address.key()) {
-            ends.push(address);
-        }
-        Ok(())
-    }
-
-    fn looping(&self, way: &[usize], back: usize) -> AliasError {
-        let names = way.iter().chain([&back]).filter_map(|at| {
-            let (key, _) = self.entries.get(*at)?;
-            Some(match key {
-                AliasKey::Name(text) | AliasKey::Address(text) => text.clone(),
-                AliasKey::Domain(domain) => format!("@{domain}"),
-            })
-        });
-        AliasError::Loop(names.collect::<Vec<_>>().join(", then "))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,12 +248,7 @@ mod tests {
     }
 
     fn key(text: &str) -> AliasKey {
-        let text = text.to_ascii_lowercase();
-        match text.split_once('@') {
-            None => AliasKey::Name(text),
-            Some(("", domain)) => AliasKey::Domain(domain.to_owned()),
-            Some(_) => AliasKey::Address(text),
-        }
+        AliasKey::parse(text).unwrap()
     }
 
     fn aliases(
@@ -462,6 +403,41 @@ mod tests {
             ["all@fabrikam.com"]
         );
         assert_eq!(aliases.widest(), 3);
+    }
+
+    #[test]
+    fn a_chain_has_an_end_and_one_that_is_too_long_is_refused_without_following_it() {
+        let names: Vec<String> = (0..5_000).map(|at| format!("a{at}@contoso.com")).collect();
+        let pairs = names.windows(2).map(|pair| match pair {
+            [from, to] => (key(from), vec![to.parse().unwrap()]),
+            _ => unreachable!(),
+        });
+        let entries: Vec<_> = pairs.collect();
+
+        let errors = Aliases::new(&entries, surroundings()).unwrap_err();
+
+        assert_eq!(errors.len(), entries.len() - MOST_STEPS - 1);
+        assert!(
+            errors
+                .iter()
+                .all(|(_, error)| *error == AliasError::TooLong)
+        );
+        let good = entries.get(errors.len()..).unwrap();
+        assert!(Aliases::new(good, surroundings()).is_ok());
+    }
+
+    #[test]
+    fn an_alias_without_targets_spoils_those_that_lead_to_it_and_no_others() {
+        let entries = [
+            (key("program"), vec![]),
+            (key("root"), vec!["program".parse().unwrap()]),
+            (key("it"), vec!["it@contoso.com".parse().unwrap()]),
+        ];
+
+        let errors = Aliases::new(&entries, surroundings()).unwrap_err();
+
+        let expected = [(0, AliasError::NoTarget), (1, AliasError::NoTarget)];
+        assert_eq!(errors, expected);
     }
 
     #[test]
