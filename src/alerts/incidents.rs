@@ -206,7 +206,11 @@ impl Incidents {
         if reported_at.is_some_and(|at| now.running.since(at) < pause) {
             return None;
         }
-        let is_over = |incident: &Incident| now.running.since(incident.seen) >= over_after;
+        // An event that began during the pause is not over before it is reported.
+        let is_over = |it: &Incident| {
+            let waits = it.happened.is_some() && !it.reported;
+            now.running.since(it.seen) >= over_after && !waits
+        };
         let (over, open) = self.open.drain(..).partition(is_over);
         self.open = open;
         let over: Vec<Incident> = over;
@@ -304,7 +308,7 @@ impl Incidents {
     fn begin(&mut self, now: RunningTime) -> Vec<Incident> {
         let mut began = Vec::new();
         loop {
-            let waits = |it: &Incident| it.awaits_beginning(now) && !self.is_consequence(it);
+            let waits = |it: &Incident| it.awaits_beginning(now) && !self.is_consequence(it, now);
             let Some(next) = self.open.iter().position(waits) else {
                 return began;
             };
@@ -315,11 +319,13 @@ impl Incidents {
         }
     }
 
-    /// Whether a problem that it may follow from is open and began not long before it.
-    fn is_consequence(&self, incident: &Incident) -> bool {
+    /// Whether a problem that it may follow from is open, began not long before it, and is or will
+    /// be reported.
+    fn is_consequence(&self, incident: &Incident, now: RunningTime) -> bool {
         let causes = causes(incident.condition.kind);
         let is_cause = |other: &Incident| {
             causes.contains(&other.condition.kind)
+                && (other.reported || other.awaits_beginning(now))
                 && incident.began.since(other.began) <= CONSEQUENCES
         };
         self.open.iter().any(is_cause)

@@ -154,6 +154,45 @@ fn a_problem_that_is_gone_before_its_alert_is_not_reported_unless_it_comes_back(
 }
 
 #[test]
+fn a_cause_that_was_gone_before_its_alert_keeps_no_consequence_back() {
+    let mut incidents = Incidents::default();
+    let held = (Kind::MessageHeld, "held");
+    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
+    assert_eq!(reported(&mut incidents, 0, &[held]).0, [Kind::MessageHeld]);
+    let half = Moment {
+        at: at(0).at + MINUTE / 2,
+        running: at(0).running + MINUTE / 2,
+    };
+    let seen = [held, token].map(|(kind, of)| condition(kind, of));
+
+    assert_eq!(incidents.compare(seen.to_vec(), half, OVER), None);
+    assert_eq!(
+        reported(&mut incidents, 1, &[held, waits]).0,
+        [Kind::MailWaits]
+    );
+}
+
+#[test]
+fn an_event_is_reported_although_the_pause_is_as_long_as_it_lasts() {
+    let mut incidents = Incidents::default();
+    let event = |subject: &str| {
+        let mut event = condition(Kind::MessageFailed, subject);
+        event.happened_ago_ms = Some(0);
+        event
+    };
+    assert!(incidents.compare(vec![event("a")], at(0), MINUTE).is_some());
+    let soon = Moment {
+        at: at(0).at + MINUTE / 4,
+        running: at(0).running + MINUTE / 4,
+    };
+
+    assert_eq!(incidents.compare(vec![event("b")], soon, MINUTE), None);
+    let changes = incidents.compare(Vec::new(), at(2), MINUTE).unwrap();
+
+    assert_eq!(changes.began[0].condition.subject.as_deref(), Some("b"));
+}
+
+#[test]
 fn a_consequence_that_ends_before_its_cause_is_not_reported() {
     let mut incidents = Incidents::default();
     let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
