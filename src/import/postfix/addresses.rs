@@ -5,13 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::Reading;
 use super::settings::items;
 use super::tables::Table;
+use super::tables::WITH_TEXT;
 use super::tables::aliases;
 use crate::import::draft::Section;
 use crate::mail::Address;
+use crate::mail::AliasKey;
+use crate::mail::Aliases;
+use crate::mail::ForwardPath;
+use crate::mail::MOST_STEPS;
+use crate::mail::Surroundings;
 
 /// Maps of senders, and of both.
 const SENDERS: [&str; 3] = [
@@ -25,15 +32,18 @@ const RECIPIENTS: [&str; 3] = [
     "canonical_maps",
     "virtual_alias_maps",
 ];
-/// How many aliases may stand between an alias and the addresses to which it leads.
-const MOST_STEPS: usize = 50;
 /// More domains of this machine than these are not written out for a name.
 const MOST_DOMAINS: usize = 10;
 
 pub(super) fn add(reading: &mut Reading) {
     let default = default_domain(reading);
     senders(reading);
-    recipients(reading, default.as_deref());
+    let surroundings = Surroundings {
+        hostname: reading.settings.value("myhostname").to_ascii_lowercase(),
+        default_domain: default,
+        ..Surroundings::default()
+    };
+    recipients(reading, surroundings);
 }
 
 /// The domain that Postfix adds to a name, unless that is this machine.
@@ -190,15 +200,15 @@ struct Alias {
 
 /// What becomes of the aliases of all maps.
 struct Resolved<'w> {
-    /// Those that lead to an address, by their names in lower case.
-    good: BTreeMap<String, &'w [String]>,
+    /// Those that lead to an address, by their names.
+    good: BTreeMap<&'w str, &'w [String]>,
     /// The others.
     lost: Vec<&'w Alias>,
     /// The maps that have good ones.
     maps: BTreeSet<&'static str>,
 }
 
-fn recipients(reading: &mut Reading, default: Option<&str>) {
+fn recipients(reading: &mut Reading, surroundings: Surroundings) {
     const ALIASES: &str = "alias_maps";
     let mut wanted: Vec<Alias> = Vec::new();
     let mut unclear: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -221,7 +231,12 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
         .iter()
         .flat_map(|it| items(it))
     {
-        let path = table.split_once(':').map_or("", |(_, path)| path);
+        let (kind, path) = split(&table);
+        if !WITH_TEXT.contains(&kind) {
+            let words = format!("{table}: write the aliases that you need into [aliases]");
+            unclear.entry(ALIASES).or_default().push(words);
+            continue;
+        }
         match reading.folder.read(path) {
             Ok(text) => {
                 let aliases = aliases(&text).into_iter();
@@ -230,7 +245,7 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
             Err(why) => unclear.entry(ALIASES).or_default().push(why),
         }
     }
-    let resolved = resolved(&wanted, default);
+    let resolved = resolved(&wanted, surroundings);
     for (map, words) in lost(&resolved) {
         unclear.entry(map).or_default().push(words);
     }
@@ -244,6 +259,12 @@ fn recipients(reading: &mut Reading, default: Option<&str>) {
         }
     }
     write(reading, &resolved);
+}
+
+/// The type of a table, and where it is.
+fn split(table: &str) -> (&str, &str) {
+    let table = table.strip_prefix("proxy:").unwrap_or(table);
+    table.split_once(':').unwrap_or_default()
 }
 
 fn alias(key: String, targets: &str, map: &'static str) -> Alias {
@@ -288,72 +309,45 @@ fn write(reading: &mut Reading, resolved: &Resolved<'_>) {
     });
 }
 
-/// Finds the aliases that lead to an address. Each leads only to addresses and to aliases that were
-/// found before it, so that there are no loops.
-fn resolved<'w>(wanted: &'w [Alias], default: Option<&str>) -> Resolved<'w> {
-    let mut named_by: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    // For how many aliases each one waits, and how many steps it leads over.
-    let mut waiting: Vec<(usize, usize)> = Vec::new();
-    let mut ready: BTreeSet<(usize, usize)> = BTreeSet::new();
-    for (at, alias) in wanted.iter().enumerate() {
-        let names = alias.targets.iter().filter(|it| !reaches(it, default));
-        let names: Vec<String> = names.map(|it| it.to_lowercase()).collect();
-        waiting.push((names.len(), 0));
-        if alias.targets.is_empty() || !is_key(&alias.key) {
-            continue;
-        }
-        if names.is_empty() {
-            ready.insert((0, at));
-        }
-        for name in names {
-            named_by.entry(name).or_default().push(at);
-        }
-    }
-    let mut good: BTreeMap<String, &[String]> = BTreeMap::new();
-    let mut maps = BTreeSet::new();
-    let mut found = BTreeSet::new();
-    while let Some((steps, at)) = ready.pop_first() {
-        let Some(alias) = wanted.get(at) else {
-            continue;
-        };
-        found.insert(at);
-        maps.insert(alias.map);
-        let key = alias.key.to_lowercase();
-        for next in named_by.remove(&key).unwrap_or_default() {
-            if let Some((names, most)) = waiting.get_mut(next) {
-                *names = names.saturating_sub(1);
-                *most = steps + 1;
-                if *names == 0 && *most <= MOST_STEPS {
-                    ready.insert((*most, next));
+/// Finds the aliases that lead to an address, as the relay resolves them. Of several with one name
+/// the first counts, as in Postfix, also if it leads nowhere.
+fn resolved(wanted: &[Alias], surroundings: Surroundings) -> Resolved<'_> {
+    let mut known = HashSet::new();
+    let (mut entries, mut named, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    for alias in wanted {
+        match AliasKey::parse(&alias.key) {
+            None => lost.push(alias),
+            Some(key) => {
+                if known.insert(key.clone()) {
+                    entries.push((key, targets(alias)));
+                    named.push(alias);
                 }
             }
         }
-        good.entry(key).or_insert(&alias.targets);
     }
-    let lost = wanted.iter().enumerate();
-    let lost = lost.filter(|(at, _)| !found.contains(at));
-    Resolved {
-        good,
-        lost: lost.map(|(_, alias)| alias).collect(),
-        maps,
+    let errors = Aliases::new(&entries, surroundings).err();
+    let bad: BTreeSet<usize> = errors.into_iter().flatten().map(|(at, _)| at).collect();
+    let (mut good, mut maps) = (BTreeMap::new(), BTreeSet::new());
+    for (at, alias) in named.into_iter().enumerate() {
+        if bad.contains(&at) {
+            lost.push(alias);
+        } else {
+            maps.insert(alias.map);
+            good.insert(alias.key.as_str(), alias.targets.as_slice());
+        }
     }
+    Resolved { good, lost, maps }
 }
 
-/// What the relay accepts as the name of an alias.
-fn is_key(key: &str) -> bool {
-    let whole = match key.strip_prefix('@') {
-        Some(domain) => format!("somebody@{domain}"),
-        None => key.to_owned(),
-    };
-    whole.parse::<crate::mail::ForwardPath>().is_ok()
-}
-
-fn reaches(target: &str, default: Option<&str>) -> bool {
+/// None if one of them is a program, a file or something else that the relay cannot deliver to.
+fn targets(alias: &Alias) -> Vec<ForwardPath> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
-    match target.contains('@') {
-        true => target.parse::<Address>().is_ok_and(|it| it.is_routable()),
-        false => default.is_some() && target.chars().all(is_plain),
-    }
+    let targets = alias.targets.iter().map(|target| {
+        let is_name = target.chars().all(is_plain);
+        let target = target.parse().ok();
+        target.filter(|it| is_name || matches!(it, ForwardPath::Address(_)))
+    });
+    targets.collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The entries of all tables of a parameter, and why others cannot be read.

@@ -169,7 +169,12 @@ pub(super) fn report(
 ) {
     const TAKEN: &str = "networks of [[listener]]";
     if name == "mynetworks" {
-        match settings.list(name).is_empty() || Networks::of(settings, folder).is_taken {
+        match Networks::of(settings, folder).is_taken {
+            _ if settings.list(name).is_empty() => found.warn(
+                setting,
+                "Postfix lets nobody send without a password here, the relay this machine: set \
+                 authentication of [[listener]] to \"required\" if nobody may",
+            ),
             true => found.take(setting, TAKEN),
             false => found.ask(
                 setting,

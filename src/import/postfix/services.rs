@@ -81,14 +81,19 @@ const RUNNING_OTHERS: [&str; 2] = ["pipe", "spawn"];
 impl Service {
     /// Whether it accepts SMTP from the network.
     pub(super) fn accepts_mail(&self) -> bool {
-        ["smtpd", "postscreen"].contains(&self.program.as_str()) && self.kind == "inet"
+        let is_smtp = ["smtpd", "postscreen"].contains(&self.program.as_str());
+        is_smtp && self.kind == "inet" && self.is_started()
+    }
+
+    /// Whether Postfix starts its program: it looks for every command below `daemon_directory`, and
+    /// so finds none with an absolute path.
+    pub(super) fn is_started(&self) -> bool {
+        !self.command.starts_with('/')
     }
 
     /// Whether it is part of every Postfix.
     pub(super) fn is_stock(&self) -> bool {
-        // A program in another folder only has the same name.
-        let is_of_postfix = !self.command.starts_with('/') || self.command.contains("postfix");
-        STOCK.contains(&self.program.as_str()) && is_of_postfix
+        STOCK.contains(&self.program.as_str()) && self.is_started()
             || self.program == "smtpd" && self.kind == "pass"
             || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str())
     }
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_known_by_its_name_wherever_it_is() {
+    fn a_program_is_known_by_its_name_below_the_folder_of_postfix() {
         let services = parse(
             "smtp inet n - y - - /usr/lib/postfix/sbin/smtpd -o smtpd_a=b\n26 inet n - y - - ./smtpd\n\
              27 inet n - y - - ../sbin/postscreen\npickup unix n - y 60 1 /usr/libexec/postfix/pickup\n\
@@ -321,10 +326,10 @@ mod tests {
         );
 
         let accepting = services.iter().map(Service::accepts_mail);
-        let expected = [true, true, true, false, false, false, false];
+        let expected = [false, true, true, false, false, false, false];
         assert_eq!(accepting.collect::<Vec<_>>(), expected);
         let stock = services.iter().map(Service::is_stock);
-        let expected = [false, false, false, true, false, false, false];
+        let expected = [false; 7];
         assert_eq!(stock.collect::<Vec<_>>(), expected);
         assert_eq!(
             services[0].overrides,

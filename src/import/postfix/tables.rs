@@ -23,7 +23,7 @@ pub(super) enum Table {
 pub(super) struct Folder(pub(super) PathBuf);
 
 /// Whose text is in the file with this name.
-const WITH_TEXT: [&str; 6] = ["hash", "lmdb", "btree", "texthash", "cdb", "dbm"];
+pub(super) const WITH_TEXT: [&str; 6] = ["hash", "lmdb", "btree", "texthash", "cdb", "dbm"];
 const USUAL: &str = "/etc/postfix";
 
 impl Folder {

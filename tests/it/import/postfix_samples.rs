@@ -20,7 +20,24 @@ struct Installation {
 
 const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 27] = [
+const INSTALLATIONS: [Installation; 29] = [
+    Installation {
+        name: "names that two maps have, and aliases that are no text",
+        main: "recipient_canonical_maps = inline:{ {root = admin} }\nalias_maps = ldap:/etc/postfix/ldap.cf\n\
+               virtual_alias_maps = inline:{ {root = b@contoso.com}, {admin = it@contoso.com} }\n",
+        master: SMTP,
+        has: &["root = \"admin\"", "admin = \"it@contoso.com\""],
+        has_not: &["b@contoso.com"],
+        told: &["ldap:/etc/postfix/ldap.cf: write the aliases"],
+    },
+    Installation {
+        name: "nobody sends without a password",
+        main: "mynetworks =\n",
+        master: SMTP,
+        has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
+        has_not: &[],
+        told: &["Postfix lets nobody send without a password here"],
+    },
     Installation {
         name: "a satellite of Debian",
         main: "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\nappend_dot_mydomain = no\n\
@@ -218,16 +235,18 @@ const INSTALLATIONS: [Installation; 27] = [
         name: "programs with their paths",
         main: "mynetworks = 192.0.2.1\n",
         master: "smtp inet n - y - 1 ../sbin/postscreen\n\
-                 smtpd pass - - y - - /usr/lib/postfix/sbin/smtpd -o smtpd_recipient_restrictions=permit\n\
-                 2525 inet n - y - - /usr/lib/postfix/sbin/smtpd -o mynetworks=192.0.2.2\n\
-                 qmgr unix n - n 300 1 /usr/lib/postfix/sbin/qmgr\n",
+                 smtpd pass - - y - - ./smtpd -o smtpd_recipient_restrictions=permit\n\
+                 2525 inet n - y - - ../sbin/smtpd -o mynetworks=192.0.2.2\n\
+                 2626 inet n - y - - /usr/lib/postfix/sbin/smtpd -o mynetworks=192.0.2.3\n\
+                 qmgr unix n - n 300 1 ./qmgr\n",
         has: &[
             "address = \"0.0.0.0:25\"\nnetworks = [\"192.0.2.1/32\"]",
             "address = \"0.0.0.0:2525\"\nnetworks = [\"192.0.2.2/32\"]",
         ],
-        has_not: &[],
+        has_not: &["2626"],
         told: &[
-            "2525 inet /usr/lib/postfix/sbin/smtpd (master.cf) [[listener]] on 0.0.0.0:2525",
+            "2525 inet ../sbin/smtpd (master.cf) [[listener]] on 0.0.0.0:2525",
+            "2626 inet /usr/lib/postfix/sbin/smtpd (master.cf) Postfix looks for it below daemon_directory",
             "smtp inet ../sbin/postscreen (master.cf) its tests of unknown clients",
         ],
     },

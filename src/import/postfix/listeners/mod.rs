@@ -131,7 +131,10 @@ pub(super) fn add(reading: &mut Reading) {
 /// The rows of a service that becomes no listener.
 fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
     if !service.is_stock() {
-        let words = "the relay starts no other programs";
+        let words = match service.is_started() {
+            true => "the relay starts no other programs",
+            false => "Postfix looks for it below daemon_directory and does not start it",
+        };
         reading.found.lack(service.shown(), words);
     }
     let settings = reading.settings.with(&service.overrides);
