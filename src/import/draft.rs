@@ -92,6 +92,13 @@ impl Draft {
         sections.push(section);
     }
 
+    /// Whether a section has a key.
+    pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
+        let start = format!("{key} = ");
+        let mut sections = self.sections.get(section).into_iter().flatten();
+        sections.any(|it| it.lines.iter().any(|line| line.starts_with(&start)))
+    }
+
     /// Whether there is a section with this name.
     pub fn has(&self, name: &str) -> bool {
         self.sections.contains_key(name)

@@ -194,9 +194,9 @@ fn content(path: &Path) -> Result<String, ImportError> {
 /// The first control character, with the number of its line. Tabs, line ends and form feeds are
 /// not meant: texts have them.
 fn control_character(text: &str) -> Option<(usize, char)> {
-    let is_meant = |c: &char| c.is_ascii_control() && !c.is_ascii_whitespace();
+    let is_refused = |c: &char| c.is_ascii_control() && !c.is_ascii_whitespace();
     let mut lines = (1..).zip(text.split('\n'));
-    lines.find_map(|(number, line)| Some((number, line.chars().find(is_meant)?)))
+    lines.find_map(|(number, line)| Some((number, line.chars().find(is_refused)?)))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const UNKNOWN: &str = "the file does not say in a form that this program knows w
 /// Adds the rows of the domains, which have their places with them.
 pub(super) fn report(found: &mut Found, domains: &[(String, Server)]) {
     for (location, domain) in domains {
-        if !domain.contains_key(ACTION) {
+        if domain.get(ACTION).is_none_or(|it| it.trim().is_empty()) {
             found.ask(format!("{location}: IIsSmtpDomain"), UNKNOWN);
         }
         for (name, value) in domain.iter().filter(|(_, value)| !value.is_empty()) {

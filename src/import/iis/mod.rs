@@ -116,12 +116,13 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
     }
     found.draft.add(account);
     found.ask("[[account]]", "enter tenant, client_id, the credential of an app registration in Entra and the mailbox that sends: graph-relay setup shows the steps");
-    for (location, server) in &servers {
+    for (at, (location, server)) in servers.iter().enumerate() {
         Reading {
             location,
             server,
             found: &mut found,
             reported: BTreeSet::new(),
+            is_first: at == 0,
         }
         .all();
     }
@@ -203,6 +204,8 @@ struct Reading<'a> {
     server: &'a Server,
     found: &'a mut Found,
     reported: BTreeSet<&'static str>,
+    /// The relay has some settings once, and they are those of the first server.
+    is_first: bool,
 }
 
 impl Reading<'_> {
@@ -240,7 +243,7 @@ impl Reading<'_> {
                 networks.extend(machines.iter().filter(|it| !it.is_loopback()).map(ToString::to_string));
                 self.take("RelayIpList", &format!("networks of [[listener]]: {} machines, and this one", machines.len()));
                 if !machines.is_empty() {
-                    self.ask("RelayIpList", "the list was read as \"Only the list below\". If IIS has \"All except the list below\", name the networks that may send");
+                    self.warn("RelayIpList", "the list was read as \"Only the list below\". If IIS has \"All except the list below\", name the networks that may send");
                 }
             }
             Some(None) => self.ask("RelayIpList", "the list has networks or names, which this program cannot read. Name them in networks of [[listener]]: in IIS they are under Access, Relay"),
@@ -248,20 +251,21 @@ impl Reading<'_> {
         }
         let needs_password = self.needs_password();
         for (name, tls) in [("ServerBindings", "off"), ("SecureBindings", "implicit")] {
-            self.bindings(name, tls, needs_password, &networks);
-            self.take(name, "address of [[listener]]");
+            if self.bindings(name, tls, needs_password, &networks) {
+                self.take(name, "address of [[listener]]");
+            }
         }
         self.change("RelayForAuth", "who authenticates may send if there is a [[user]] and authentication = \"required\" in [[listener]]");
     }
 
-    /// Writes a listener for each binding.
+    /// Writes a listener for each binding. Returns whether there is one.
     fn bindings(
         &mut self,
         name: &'static str,
         tls: &str,
         needs_password: bool,
         networks: &[String],
-    ) {
+    ) -> bool {
         // Apart from this machine, there is none.
         let is_local = networks.len() == 2;
         let bindings = self.server.get(name).map_or("", String::as_str);
@@ -297,6 +301,7 @@ impl Reading<'_> {
             let words = format!("not an address and port: {unread}. Add a [[listener]] for each");
             self.ask(name, &words);
         }
+        is_any
     }
 
     /// Whether AuthFlags, as names or as a number, let nobody in without a password.
@@ -365,6 +370,9 @@ impl Reading<'_> {
             return;
         };
         match value.parse::<u64>().ok().filter(|it| fits(*it)) {
+            Some(_) if !self.is_first && !self.found.draft.has_key("[limits]", key) => {
+                self.change(name, &format!("{key} of [limits]: the first server has none, and the relay has one for all listeners"));
+            }
             Some(number) => {
                 let number = written(number);
                 let is_so = self.found.draft.number("[limits]", key, &number);
@@ -449,6 +457,15 @@ impl Reading<'_> {
         if self.server.contains_key(name) {
             let setting = self.shown(name);
             self.found.change(setting, words);
+        }
+    }
+
+    /// Asks about a setting with which the relay may let in more than IIS.
+    fn warn(&mut self, name: &'static str, words: &str) {
+        self.reported.insert(name);
+        if self.server.contains_key(name) {
+            let setting = self.shown(name);
+            self.found.warn(setting, words);
         }
     }
 

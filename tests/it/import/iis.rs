@@ -115,6 +115,27 @@ fn a_second_virtual_server_becomes_a_listener_with_its_own_rights() {
 }
 
 #[test]
+fn a_limit_that_only_the_second_server_has_does_not_hold_for_the_first() {
+    let sample = Sample::of("iis");
+    sample.change(
+        "MetaBase.xml",
+        "MaxMessageSize=\"10485760\"",
+        "MaxMessageSize=\"0\"",
+    );
+    let second =
+        "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\"/>\n<IIsWebService";
+    sample.change("MetaBase.xml", "<IIsWebService", second);
+
+    let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+    let text = sample.plain("new.toml");
+    assert!(!text.contains("message_size"), "{text}");
+    let changed = settings(&output, "Changed");
+    let size = "/LM/SmtpSvc/2: MaxMessageSize=\"2097152\"".to_owned();
+    assert!(changed.contains(&size), "{changed:#?}");
+}
+
+#[test]
 fn settings_about_who_may_connect_and_how_have_to_be_decided() {
     let sample = Sample::of("iis");
     let more = r#"SmartHostType="2" IPSecurity="1" AccessFlags="1" MasqueradeDomain="a.example""#;
