@@ -191,10 +191,11 @@ pub fn find(code: &str) -> Option<&'static Entry> {
     })
 }
 
-/// The entry of an answer to a request. Whatever code a 413 has, its status says more.
+/// The entry of an answer to a request. The status of a 413 says more than its code, unless the code
+/// is about the mailbox's own limit.
 pub fn of_answer(status: Option<u16>, code: Option<&str>) -> Option<&'static Entry> {
     match status {
-        Some(413) => exact(TOO_LARGE),
+        Some(413) if code != Some(TOO_LARGE_TO_SEND) => exact(TOO_LARGE),
         Some(_) | None => find(code?),
     }
 }
@@ -295,6 +296,8 @@ fn replies() -> impl Iterator<Item = (&'static str, &'static str, &'static Entry
 
 /// A request that is too large.
 const TOO_LARGE: &str = "http-413";
+/// A message that is larger than its mailbox may send.
+const TOO_LARGE_TO_SEND: &str = "ErrorMessageSizeExceeded";
 
 /// Texts that people copy without their code, or whose code says nothing, in lower case.
 const PHRASES: [(&str, &str); 8] = [

@@ -1,4 +1,4 @@
-//! What the relay reports to systemd: how its life goes on, that it works (`WatchdogSec=`), and
+//! What the relay reports to systemd: that it starts, reloads and stops, that it works (`WatchdogSec=`), and
 //! its status in one line.
 //!
 //! A process that has hung can still run a timer. So `WATCHDOG=1` is sent only after every

@@ -19,8 +19,8 @@ pub type Named = (String, io::Result<TcpListener>);
 ///
 /// # Errors
 ///
-/// The variables contradict each other. A socket has its own error: it is none that listens for
-/// TCP.
+/// The variables contradict each other. A socket has its own error, for instance if it is not a TCP
+/// listener.
 pub fn passed() -> io::Result<Vec<Named>> {
     let names: Vec<String> = sd_notify::listen_fds_with_names()?
         .map(|(_, name)| name)
@@ -51,7 +51,7 @@ pub fn watchdog() -> Option<Duration> {
 ///
 /// # Errors
 ///
-/// Its socket takes no message.
+/// Its socket cannot be written to.
 pub fn notify(states: &[State<'_>]) -> io::Result<()> {
     sd_notify::notify(states)
 }

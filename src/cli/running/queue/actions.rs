@@ -262,7 +262,12 @@ impl Totals {
             match shown {
                 Shown::Json => say_json(&Line { action, decision }),
                 Shown::Exceptions if is_plain => {}
-                Shown::Exceptions if self.listed >= MOST_LINES => self.unlisted += 1,
+                // What was not done is always named.
+                Shown::Exceptions
+                    if self.listed >= MOST_LINES && decision.verdict != Verdict::Refused =>
+                {
+                    self.unlisted += 1;
+                }
                 Shown::Everything | Shown::Exceptions => {
                     self.listed += 1;
                     say(&format!("{}  {}", decision.id, words(action, decision)));
@@ -358,9 +363,7 @@ fn conclude(action: Action, totals: &Totals) -> Exit {
     let participle = participle(action);
     if *unlisted > 0 {
         let more = grouped(*unlisted);
-        talk(&format!(
-            "and {more} more that are not listed; --json lists all of them"
-        ));
+        talk(&format!("and {more} more that are not listed"));
     }
     talk(&format!(
         "{done} {participle}, {already} unchanged, {refused} not {participle}"
