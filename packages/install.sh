@@ -13,7 +13,8 @@ if [ "${1:-}" = remove ]; then
     rm -f "$root"/usr/bin/graph-relay "$root"/usr/lib/systemd/system/graph-relay.service \
         "$root"/usr/lib/systemd/system/graph-relay-*.socket "$root"/usr/lib/sysusers.d/graph-relay.conf \
         "$root"/usr/share/man/man1/graph-relay*.1.gz "$root"/usr/share/man/man5/relay.toml.5.gz \
-        "$root"/usr/share/bash-completion/completions/graph-relay "$root"/usr/share/zsh/site-functions/_graph-relay \
+        "$root"/usr/share/bash-completion/completions/graph-relay \
+        "$root"/usr/local/share/zsh/site-functions/_graph-relay \
         "$root"/usr/share/fish/vendor_completions.d/graph-relay.fish "$root"/etc/apparmor.d/graph-relay
     rm -rf "$root"/usr/share/doc/graph-relay
     echo "Removed. The configuration is still in $root/etc/graph-relay, and mail that waits in $root/var/lib/graph-relay."
@@ -40,7 +41,8 @@ for page in man/*/*; do
     install -D -m 644 "$page" "$root/usr/share/$page"
 done
 install -D -m 644 completions/graph-relay "$root/usr/share/bash-completion/completions/graph-relay"
-install -D -m 644 completions/_graph-relay "$root/usr/share/zsh/site-functions/_graph-relay"
+# The zsh of Debian and Ubuntu does not search /usr/share/zsh/site-functions.
+install -D -m 644 completions/_graph-relay "$root/usr/local/share/zsh/site-functions/_graph-relay"
 install -D -m 644 completions/graph-relay.fish "$root/usr/share/fish/vendor_completions.d/graph-relay.fish"
 for document in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT doc/relay.toml doc/relay.schema.json; do
     install -D -m 644 "$document" "$root/usr/share/doc/graph-relay/${document#doc/}"
