@@ -17,6 +17,13 @@ pub(super) struct Follower<'a> {
     pub(super) surroundings: &'a Surroundings,
 }
 
+/// Addresses in the order in which they were found, each once.
+#[derive(Default)]
+pub(super) struct Ends {
+    pub(super) addresses: Vec<Address>,
+    known: HashSet<String>,
+}
+
 impl Follower<'_> {
     /// Adds the targets of an entry. `way` has the entries that led to it, ending with
     /// itself; `done` those that are resolved.
@@ -25,7 +32,7 @@ impl Follower<'_> {
         at: usize,
         way: &mut Vec<usize>,
         done: &mut HashSet<usize>,
-        ends: &mut Vec<Address>,
+        ends: &mut Ends,
     ) -> Result<(), AliasError> {
         let targets = self.entries.get(at).map_or(&[][..], |(_, targets)| targets);
         if targets.is_empty() {
@@ -66,7 +73,7 @@ impl Follower<'_> {
         })
     }
 
-    fn end(&self, target: &ForwardPath, ends: &mut Vec<Address>) -> Result<(), AliasError> {
+    fn end(&self, target: &ForwardPath, ends: &mut Ends) -> Result<(), AliasError> {
         let address = match target {
             ForwardPath::Address(address) => Some(address.unquoted()),
             ForwardPath::Name(name) => self.surroundings.completed(name),
@@ -77,8 +84,8 @@ impl Follower<'_> {
         if self.surroundings.reaches(&address).is_err() {
             return Err(AliasError::Unreachable(address));
         }
-        if ends.iter().all(|end| end.key() != address.key()) {
-            ends.push(address);
+        if ends.known.insert(address.key()) {
+            ends.addresses.push(address);
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod follow;
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use self::follow::Ends;
 use self::follow::Follower;
 use super::Address;
 use super::ForwardPath;
@@ -128,9 +129,9 @@ impl Aliases {
         let mut ends = HashMap::new();
         let mut errors = Vec::new();
         for (at, (key, _)) in entries.iter().enumerate() {
-            let mut found = Vec::new();
+            let mut found = Ends::default();
             match follower.follow(at, &mut vec![at], &mut HashSet::new(), &mut found) {
-                Ok(()) => drop(ends.insert(key.clone(), found)),
+                Ok(()) => drop(ends.insert(key.clone(), found.addresses)),
                 Err(error) => errors.push((at, error)),
             }
         }
@@ -424,6 +425,16 @@ mod tests {
         );
         let good = entries.get(errors.len()..).unwrap();
         assert!(Aliases::new(good, surroundings()).is_ok());
+    }
+
+    #[test]
+    fn twenty_thousand_targets_of_one_alias_are_read_and_each_counts_once() {
+        let all = (0..20_000).map(|at| format!("a{}@contoso.com", at % 10_000).parse().unwrap());
+        let entries = [(key("all"), all.collect())];
+
+        let aliases = Aliases::new(&entries, surroundings()).unwrap();
+
+        assert_eq!(aliases.widest(), 10_000);
     }
 
     #[test]
