@@ -79,7 +79,7 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
     found.draft.product = "Postfix";
     found.files.push(main);
     let master = folder.join("master.cf");
-    let services = match content(&master) {
+    let mut services = match content(&master) {
         Ok(text) => {
             found.files.push(master);
             let services = services::parse(&text);
@@ -88,10 +88,11 @@ pub fn read(folder: &Path, machine: &str) -> Result<Found, ImportError> {
         }
         Err(error) => {
             let words = format!("{error}. A listener on port 25 is assumed");
-            found.ask("master.cf", words);
+            found.warn("master.cf", words);
             services::parse("smtp inet n - y - - smtpd")
         }
     };
+    services::disable(&mut services, &settings);
     for number in odd_lines {
         let words = "this line does not set a parameter (name = value), so Postfix does not understand it \
                      either. If it belongs to the line before, it has to begin with white space";

@@ -20,8 +20,9 @@ use crate::import::networks::network;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Networks {
     pub(super) known: Vec<IpNet>,
-    /// Whether these are of `mynetworks`.
-    is_taken: bool,
+    /// Whether Postfix lets these send; otherwise nothing of `mynetworks` could be taken over, and
+    /// these are this machine.
+    pub(super) is_taken: bool,
     /// Networks that an item with `!` excludes. Postfix takes the first item that fits; here an
     /// exclusion always counts, so that nobody can send who could not before.
     excluded: BTreeSet<IpNet>,
@@ -35,6 +36,9 @@ pub(super) struct Networks {
 
 /// The parameters that say who may send without authentication.
 pub(super) const PARAMETERS: [&str; 2] = ["mynetworks", "mynetworks_style"];
+/// Of `mynetworks_style = subnet`.
+const OF_SUBNETS: &str =
+    "it lets all machines of this machine's networks send: name them in networks of [[listener]]";
 /// A list of lists ends here.
 const DEEPEST: usize = 5;
 
@@ -45,7 +49,7 @@ impl Networks {
         if settings.has("mynetworks") {
             networks.add(settings.list("mynetworks"), folder, 0);
         } else {
-            networks.known = loopback();
+            networks.known = this_machine(settings);
         }
         let known = networks.known.iter();
         networks.known = known
@@ -176,10 +180,10 @@ pub(super) fn report(
                  authentication of [[listener]] to \"required\" if nobody may",
             ),
             true => found.take(setting, TAKEN),
-            false => found.ask(
+            false => found.warn(
                 setting,
                 "none of it is in networks: until you name the machines in networks of [[listener]], only \
-                 this machine can send without a password",
+                 this machine can send. If it may not, remove the [[listener]]",
             ),
         }
     } else if clients.iter().all(|it| it.has("mynetworks")) {
@@ -188,11 +192,31 @@ pub(super) fn report(
     } else if settings.value(name).eq_ignore_ascii_case("host") {
         found.take(setting, TAKEN);
     } else {
-        found.ask(
-            setting,
-            "it lets all machines of this machine's networks send: name them in networks of [[listener]]",
-        );
+        found.ask(setting, OF_SUBNETS);
     }
+}
+
+/// Adds the row of a `main.cf` that says nothing about who may send, where Postfix then lets all
+/// machines of its networks send: below compatibility level 2, and before version 3.0
+/// (COMPATIBILITY_README).
+pub(super) fn report_default(found: &mut Found, settings: &Settings, clients: &[Settings]) {
+    let level = settings.value("compatibility_level");
+    let level = level
+        .split('.')
+        .next()
+        .and_then(|it| it.parse::<u32>().ok());
+    let is_default = |it: &Settings| PARAMETERS.iter().all(|name| !it.has(name));
+    if level.unwrap_or(0) < 2 && clients.iter().any(is_default) {
+        found.ask("mynetworks_style (not set)", OF_SUBNETS);
+    }
+}
+
+/// The machine itself: `mynetworks_style = host`.
+fn this_machine(settings: &Settings) -> Vec<IpNet> {
+    let own = settings.list("inet_interfaces").into_iter();
+    let own = own.filter_map(|it| it.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let own = own.filter(|ip| !ip.is_unspecified());
+    loopback().into_iter().chain(own.map(IpNet::from)).collect()
 }
 
 /// Whether a service with these settings speaks the protocol of an address (`inet_protocols`).

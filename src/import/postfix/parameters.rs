@@ -31,6 +31,7 @@ const LOCAL: &str = "the relay accepts every recipient that can receive mail thr
 const OTHER: &str = "the relay has nothing like it: postconf(5) says what it does, so that you can see whether you need that";
 const MAPS: &str =
     "[[sender]] and [aliases] hold for all mail: write the entries that you need there";
+const DENYLIST: &str = "if postscreen_access_list refuses machines of mynetworks, take them out of networks of [[listener]]";
 const NO_CERTIFICATES: &str = "the relay asks clients for no certificates";
 /// Of a parameter that another one names.
 pub(super) const PART_OF_OTHERS: &str = "it is only part of other parameters";
@@ -46,6 +47,8 @@ const DECISIONS: &[(&str, &str)] = &[
         "the relay asks clients for no certificates: machines of networks and users with a password can \
          send without one. Take the machines out of networks that must not",
     ),
+    ("postscreen_denylist_action", DENYLIST),
+    ("postscreen_blacklist_action", DENYLIST),
     (
         "smtpd_sender_login_maps",
         "senders of [[user]] says which addresses a user may send as",
@@ -64,7 +67,12 @@ const DECISIONS: &[(&str, &str)] = &[
 ];
 
 /// Those of them without which the relay may let in more than Postfix.
-const OPENING: [&str; 2] = ["*_upstream_proxy_protocol", "smtpd_tls_req_ccert"];
+const OPENING: [&str; 4] = [
+    "*_upstream_proxy_protocol",
+    "smtpd_tls_req_ccert",
+    "postscreen_denylist_action",
+    "postscreen_blacklist_action",
+];
 
 /// Names, or their beginnings before a `*`. The first that fits counts.
 const REASONS: &[(&str, &str)] = &[
@@ -279,7 +287,7 @@ pub(super) fn left(
 ) {
     let fits = |(pattern, _): &&(&str, &str)| mail::fits(pattern, name);
     let decision = DECISIONS.iter().find(fits);
-    let is_set = || !["", "no"].contains(&settings.value(name).as_str());
+    let is_set = || !["", "no", "ignore"].contains(&settings.value(name).as_str());
     match (decision.filter(|_| is_set()), reason(name)) {
         (Some((pattern, words)), _) if OPENING.contains(pattern) => found.warn(setting, *words),
         (Some((_, words)), _) => found.ask(setting, *words),

@@ -36,6 +36,8 @@ pub(super) struct Service {
     pub(super) broken: Vec<String>,
     /// Whether Postfix understands all of its line, and the line behind it.
     pub(super) is_whole: bool,
+    /// Whether main.cf disables it.
+    is_disabled: bool,
 }
 
 /// The services of a `master.cf` as it is installed, by their programs. What they do is done by
@@ -75,6 +77,10 @@ const STOCK_PIPES: [&str; 7] = [
     "cyrus",
 ];
 
+/// The parameters of main.cf by which master(8) opens the ports. It does not read the options of a
+/// service, and passes them to the program, which has no use for these.
+pub(super) const OF_MASTER: [&str; 2] = ["inet_interfaces", "inet_protocols"];
+
 /// Their arguments contain the command of another program, which may have options of its own.
 const RUNNING_OTHERS: [&str; 2] = ["pipe", "spawn"];
 
@@ -82,18 +88,36 @@ impl Service {
     /// Whether it accepts SMTP from the network.
     pub(super) fn accepts_mail(&self) -> bool {
         let is_smtp = ["smtpd", "postscreen"].contains(&self.program.as_str());
-        is_smtp && self.kind == "inet" && self.is_started()
+        is_smtp && self.kind == "inet" && self.why_not_started().is_none()
     }
 
-    /// Whether Postfix starts its program: it looks for every command below `daemon_directory`, and
-    /// so finds none with an absolute path.
-    pub(super) fn is_started(&self) -> bool {
-        !self.command.starts_with('/')
+    /// Why Postfix does not start its program.
+    pub(super) fn why_not_started(&self) -> Option<&'static str> {
+        if self.is_disabled {
+            return Some("Postfix does not start it: master_service_disable");
+        }
+        self.command
+            .starts_with('/')
+            .then_some("Postfix looks for it below daemon_directory and does not start it")
+    }
+
+    /// Whether a list of `kind` and `name/kind` has it (`master_service_disable`, postconf(5)). The
+    /// first item that fits counts, and with a `!` it says that the list has it not.
+    fn is_in(&self, list: &[String]) -> bool {
+        let fits = |item: &str| {
+            item == self.kind
+                || ['/', '.'].into_iter().any(|between| {
+                    item.rsplit_once(between) == Some((self.name.as_str(), self.kind.as_str()))
+                })
+        };
+        let mut items = list.iter().map(|item| (item, item.trim_start_matches('!')));
+        let first = items.find(|(_, plain)| fits(plain));
+        first.is_some_and(|(item, plain)| item.len().abs_diff(plain.len()) % 2 == 0)
     }
 
     /// Whether it is part of every Postfix.
     pub(super) fn is_stock(&self) -> bool {
-        STOCK.contains(&self.program.as_str()) && self.is_started()
+        STOCK.contains(&self.program.as_str()) && self.why_not_started().is_none()
             || self.program == "smtpd" && self.kind == "pass"
             || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str())
     }
@@ -138,7 +162,9 @@ pub(super) fn with_rules<'s>(
 /// If Postfix does not understand one of the two, nobody can send there.
 pub(super) fn settings_of(service: &Service, rules: &Service, main: &Settings) -> Settings {
     let nobody = ("smtpd_relay_restrictions".to_owned(), "reject".to_owned());
-    let settings = main.with(&rules.overrides);
+    let overrides = rules.overrides.iter();
+    let overrides = overrides.filter(|(name, _)| !OF_MASTER.contains(&name.as_str()));
+    let settings = main.with(&overrides.cloned().collect::<Vec<_>>());
     match service.is_whole && rules.is_whole {
         true => settings,
         false => settings.with(&[nobody]),
@@ -219,6 +245,14 @@ pub(super) fn parse(text: &str) -> Vec<Service> {
     services
 }
 
+/// Marks the services that these parameters disable.
+pub(super) fn disable(services: &mut [Service], settings: &Settings) {
+    let disabled = settings.list("master_service_disable");
+    for service in services {
+        service.is_disabled = service.is_in(&disabled);
+    }
+}
+
 /// The numbers of the lines that are no services.
 pub(super) fn odd_lines(text: &str) -> Vec<usize> {
     let lines = numbered_lines(text).into_iter();
@@ -253,6 +287,7 @@ fn service(line: &str) -> Option<Service> {
         program,
         overrides,
         is_whole: broken.is_empty(),
+        is_disabled: false,
         broken,
     })
 }

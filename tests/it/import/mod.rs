@@ -5,6 +5,7 @@ mod binary;
 mod existing;
 mod iis;
 mod postfix;
+mod postfix_ports;
 mod postfix_samples;
 mod queue;
 mod report;

@@ -4,21 +4,22 @@
 use std::fs;
 
 use super::all_settings;
+use super::postfix_ports::OF_PORTS;
 use crate::common::binary;
 use crate::common::said;
 
 /// What an installation has, and what must and must not come of it.
-struct Installation {
-    name: &'static str,
-    main: &'static str,
-    master: &'static str,
-    has: &'static [&'static str],
-    has_not: &'static [&'static str],
+pub(super) struct Installation {
+    pub(super) name: &'static str,
+    pub(super) main: &'static str,
+    pub(super) master: &'static str,
+    pub(super) has: &'static [&'static str],
+    pub(super) has_not: &'static [&'static str],
     /// In the report.
-    told: &'static [&'static str],
+    pub(super) told: &'static [&'static str],
 }
 
-const SMTP: &str = "smtp inet n - y - - smtpd\n";
+pub(super) const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
 const INSTALLATIONS: [Installation; 29] = [
     Installation {
@@ -430,7 +431,7 @@ fn options(master: &str) -> Vec<&str> {
 
 #[test]
 fn nothing_is_passed_over_and_nobody_gets_rights_that_they_did_not_have() {
-    for it in INSTALLATIONS {
+    for it in INSTALLATIONS.into_iter().chain(OF_PORTS) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("main.cf"), it.main).unwrap();
         fs::write(folder.path().join("master.cf"), it.master).unwrap();

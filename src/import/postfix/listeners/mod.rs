@@ -9,6 +9,7 @@ mod tls;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
@@ -49,8 +50,14 @@ struct Listener {
     authentication: bool,
     anonymous: Vec<IpNet>,
     networks: Vec<IpNet>,
+    /// Whether only clients with IPv6 reach it at `[::]`, as in Postfix. At the relay's `[::]` those
+    /// with IPv4 do too.
+    is_ipv6: bool,
     refuses_line_feeds: bool,
 }
+
+const ANY_IPV4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const ANY_IPV6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// The parameters that are carried out here, with the key that they become.
 const READ: [(&str, &str); 8] = [
@@ -66,6 +73,8 @@ const READ: [(&str, &str); 8] = [
         "the relay never accepts a password without TLS from another machine if the listener has TLS",
     ),
 ];
+/// Of options about the ports.
+const ONLY_IN_MAIN: &str = "Postfix opens the ports by what main.cf says, not by an option";
 /// Of classes of restrictions.
 const PART_OF_LISTS: &str = "it is read as part of the restrictions that name it";
 
@@ -88,7 +97,8 @@ pub(super) fn add(reading: &mut Reading) {
         open.extend(networks.open);
         let found = services::addresses(reading, service, &settings).map(|addresses| {
             let tls = offered(reading, service, &settings, files.as_ref());
-            listener(reading, &settings, networks.known, addresses, tls)
+            let networks = (networks.known, networks.is_taken);
+            listener(reading, &settings, networks, addresses, tls)
         });
         if let Some(listener) = &found {
             needs_certificate |= listener.tls != "off";
@@ -131,10 +141,8 @@ pub(super) fn add(reading: &mut Reading) {
 /// The rows of a service that becomes no listener.
 fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
     if !service.is_stock() {
-        let words = match service.is_started() {
-            true => "the relay starts no other programs",
-            false => "Postfix looks for it below daemon_directory and does not start it",
-        };
+        let why = service.why_not_started();
+        let words = why.unwrap_or("the relay starts no other programs");
         reading.found.lack(service.shown(), words);
     }
     let settings = reading.settings.with(&service.overrides);
@@ -149,15 +157,17 @@ fn other(reading: &mut Reading, service: &Service, is_carried_out: bool) {
 fn listener(
     reading: &mut Reading,
     settings: &Settings,
-    networks: Vec<IpNet>,
+    (networks, are_named): (Vec<IpNet>, bool),
     (mut ips, is_all, port): (Vec<IpAddr>, bool, u16),
     tls: &'static str,
 ) -> Listener {
     let authentication = settings.is_on("smtpd_sasl_auth_enable");
-    let anonymous = match authentication && restrictions::let_send(settings, Whom::Networks) {
+    let may_send = are_named && restrictions::let_send(settings, Whom::Networks);
+    let anonymous = match authentication && may_send {
         true => networks.clone(),
         false => Vec::new(),
     };
+    let is_all = is_all || [ANY_IPV4, ANY_IPV6].iter().all(|it| ips.contains(it));
     let networks = match authentication {
         true => of_users(reading, settings, networks, port, tls),
         false => without_password(reading, settings, networks, port),
@@ -179,13 +189,14 @@ fn listener(
         authentication,
         anonymous,
         networks,
+        is_ipv6: !is_all,
         refuses_line_feeds: line_feeds::are_refused(settings),
     }
 }
 
 /// The addresses of a listener on all interfaces, as far as machines of its networks can reach them.
 fn of_all_interfaces(settings: &Settings, networks: &[IpNet]) -> Vec<IpAddr> {
-    let here = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
+    let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     let is_reached = |ip: &IpAddr| networks.iter().any(|it| it.contains(ip));
     if is_here(networks) {
         let spoken = here.into_iter().filter(|ip| speaks(settings, *ip));
@@ -197,12 +208,12 @@ fn of_all_interfaces(settings: &Settings, networks: &[IpNet]) -> Vec<IpAddr> {
     }
     let is_other = |it: &IpNet| matches!(it, IpNet::V6(v6) if !v6.network().is_loopback());
     if networks.iter().any(is_other) {
-        return vec![IpAddr::from([0_u16; 8])];
+        return vec![ANY_IPV6];
     }
     // The IPv4 address of all interfaces leaves out this machine's IPv6 address.
     let [_, v6] = here;
     let v6 = Some(v6).filter(is_reached);
-    std::iter::once(IpAddr::from([0_u8; 4])).chain(v6).collect()
+    std::iter::once(ANY_IPV4).chain(v6).collect()
 }
 
 /// From where users with a password can send.
@@ -255,8 +266,13 @@ fn without_password(
 }
 
 fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
-    let shown = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
     for address in &listener.addresses {
+        let is_ipv6 = listener.is_ipv6 && address.starts_with("[::]:");
+        let shown = |networks: &[IpNet]| {
+            let networks = networks.iter();
+            let reached = networks.filter(|it| !is_ipv6 || matches!(it, IpNet::V6(_)));
+            reached.map(ToString::to_string).collect::<Vec<_>>()
+        };
         let mut section = Section::new("[[listener]]");
         section.set("address", address);
         if listener.tls != "off" {
@@ -265,10 +281,15 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
         if listener.authentication {
             section.set("authentication", "required");
         }
-        if !listener.anonymous.is_empty() {
-            section.list("anonymous_networks", &shown(&listener.anonymous));
+        let anonymous = shown(&listener.anonymous);
+        if !anonymous.is_empty() {
+            section.list("anonymous_networks", &anonymous);
         }
-        section.list("networks", &shown(&listener.networks));
+        let networks = shown(&listener.networks);
+        match networks.is_empty() {
+            true => section.list("networks", &["::1/128"]),
+            false => section.list("networks", &networks),
+        };
         if listener.refuses_line_feeds {
             section.set("bare_lf", "refuse");
         }
@@ -309,6 +330,8 @@ fn options(
         let is_of_class = name == restrictions::CLASSES || classes.contains(name);
         if is_of_class && !classes.is_empty() {
             found.take(setting, PART_OF_LISTS);
+        } else if services::OF_MASTER.contains(&name.as_str()) {
+            found.lack(setting, ONLY_IN_MAIN);
         } else if !is_read(name) && !CERTIFICATES.contains(&name.as_str()) {
             parameters::left(found, &settings, name, setting, settings.is_used(name));
         } else if listener.is_some() && networks::PARAMETERS.contains(&name.as_str()) {
@@ -373,7 +396,9 @@ fn of_postscreen(reading: &mut Reading, service: &Service, rules: &Service) {
     let settings = reading.settings.with(&service.overrides);
     for (name, value) in &service.overrides {
         let setting = service.option(name, value, &reading.secrets);
-        if is_read(name) {
+        if services::OF_MASTER.contains(&name.as_str()) {
+            reading.found.lack(setting, ONLY_IN_MAIN);
+        } else if is_read(name) {
             let words = format!(
                 "postscreen does not use it: the options of {} hold for its clients",
                 rules.shown()
@@ -400,6 +425,11 @@ fn report(reading: &mut Reading, needs_certificate: bool, of_clients: &[Settings
             networks::report(&mut reading.found, setting, name, settings, &reading.folder);
         }
     }
+    networks::report_default(&mut reading.found, &reading.settings, of_clients);
+    reading.take(
+        "master_service_disable",
+        "these services become no [[listener]]",
+    );
     if let Some(setting) = reading.first(line_feeds::NAME) {
         line_feeds::report(&mut reading.found, setting, &reading.settings);
     }
