@@ -7,6 +7,7 @@
 //! Every other form becomes a question.
 
 mod domains;
+mod limits;
 mod machines;
 
 use std::collections::BTreeMap;
@@ -123,6 +124,7 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
             found: &mut found,
             reported: BTreeSet::new(),
             is_first: at == 0,
+            mailbox: mailbox.as_ref(),
         }
         .all();
     }
@@ -206,6 +208,8 @@ struct Reading<'a> {
     reported: BTreeSet<&'static str>,
     /// The relay has some settings once, and they are those of the first server.
     is_first: bool,
+    /// The mailbox that sends.
+    mailbox: Option<&'a String>,
 }
 
 impl Reading<'_> {
@@ -214,6 +218,7 @@ impl Reading<'_> {
         self.limits();
         self.sending();
         self.pickup();
+        self.state();
         for (name, value) in self.server {
             if self.reported.contains(name.as_str()) || value.is_empty() {
                 continue;
@@ -319,69 +324,6 @@ impl Reading<'_> {
         !is_anonymous
     }
 
-    fn limits(&mut self) {
-        self.limit(
-            "MaxMessageSize",
-            "message_size",
-            |size| MESSAGE_SIZES.contains(&size),
-            |size| format!("\"{size} B\""),
-        );
-        let is_number = |number: u64| (1..=1_000_000).contains(&number);
-        self.limit("MaxRecipients", "recipients", is_number, |number| {
-            number.to_string()
-        });
-        self.limit("HopCount", "received_headers", is_number, |number| {
-            number.to_string()
-        });
-        self.limit(
-            "MaxConnections",
-            "connections",
-            |it| (1..100_000).contains(&it),
-            |number| number.to_string(),
-        );
-        self.limit(
-            "ConnectionTimeout",
-            "command_timeout",
-            |it| (1..=86_400).contains(&it),
-            |seconds| format!("\"{seconds}s\""),
-        );
-        self.change(
-            "MaxSessionSize",
-            "the relay limits each message, not the session: message_size of [limits]",
-        );
-        self.change(
-            "MaxMessagesPerConnection",
-            "a client may send any number of messages on one connection",
-        );
-        self.change(
-            "MaxBatchedMessages",
-            "a client may send any number of messages on one connection",
-        );
-    }
-
-    fn limit(
-        &mut self,
-        name: &'static str,
-        key: &'static str,
-        fits: impl Fn(u64) -> bool,
-        written: impl Fn(u64) -> String,
-    ) {
-        let Some(value) = self.server.get(name) else {
-            return;
-        };
-        match value.parse::<u64>().ok().filter(|it| fits(*it)) {
-            Some(_) if !self.is_first && !self.found.draft.has_key("[limits]", key) => {
-                self.change(name, &format!("{key} of [limits]: the first server has none, and the relay has one for all listeners"));
-            }
-            Some(number) => {
-                let number = written(number);
-                let is_so = self.found.draft.number("[limits]", key, &number);
-                self.take_once(name, &format!("{key} of [limits]"), is_so);
-            }
-            None => self.change(name, &format!("{key} of [limits] keeps its default: IIS has no limit, or one that the relay does not allow")),
-        }
-    }
-
     fn sending(&mut self) {
         let host = self.server.get("SmartHost").map_or("", String::as_str);
         match host {
@@ -389,10 +331,16 @@ impl Reading<'_> {
             _ => self.change("SmartHost", "Graph replaces the smart host: everything is sent by the mailbox of [[account]]"),
         }
         self.change("SmartHostType", "everything goes to Exchange");
-        self.change(
-            "RouteUserName",
-            "the mailbox that sends, if it is an address",
-        );
+        match mailbox(self.server) {
+            Some(own) => {
+                let is_so = self.mailbox == Some(&own);
+                self.take_once("RouteUserName", "mailbox of [[account]]", is_so);
+            }
+            None => self.change(
+                "RouteUserName",
+                "it is no address, so it is no mailbox that sends",
+            ),
+        }
         self.change(
             "RoutePassword",
             "Graph needs an app registration instead of a password",
@@ -414,6 +362,22 @@ impl Reading<'_> {
             if somebody.is_ok_and(|it| it.is_routable()) {
                 let is_so = self.found.draft.top("default_recipient_domain", domain);
                 self.take_once("DefaultDomain", "default_recipient_domain", is_so);
+            }
+        }
+    }
+
+    /// Asks about a server that IIS does not run.
+    fn state(&mut self) {
+        let has = |name: &str, value: &str| {
+            let mut values = self.server.get(name).into_iter();
+            values.any(|it| it.eq_ignore_ascii_case(value))
+        };
+        // MD_SERVER_STATE_STOPPED and MD_SERVER_STATE_STARTED.
+        let (is_stopped, is_started) = (has("ServerState", "4"), has("ServerState", "2"));
+        let is_left = !is_started && has("ServerAutoStart", "FALSE");
+        for (name, is_so) in [("ServerState", is_stopped), ("ServerAutoStart", is_left)] {
+            if is_so {
+                self.warn(name, "IIS did not run this server: remove its [[listener]] if nobody is to send there");
             }
         }
     }

@@ -136,6 +136,28 @@ fn a_limit_that_only_the_second_server_has_does_not_hold_for_the_first() {
 }
 
 #[test]
+fn a_server_that_did_not_run_has_to_be_decided_about_and_its_mailbox_is_named() {
+    let sample = Sample::of("iis");
+    let second = "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\" ServerState=\"4\" \
+                  ServerAutoStart=\"FALSE\" RouteUserName=\"second@contoso.com\"/>\n<IIsWebService";
+    sample.change("MetaBase.xml", "<IIsWebService", second);
+
+    let output = sample.import(&["iis", "MetaBase.xml"]);
+
+    let decide = settings(&output, "To be decided or completed");
+    for row in [
+        "/LM/SmtpSvc/2: ServerState=\"4\"",
+        "/LM/SmtpSvc/2: ServerAutoStart=\"FALSE\"",
+    ] {
+        assert!(decide.contains(&row.to_owned()), "{row}: {decide:#?}");
+    }
+    assert!(said(&output).contains("let in more"), "{}", said(&output));
+    let changed = settings(&output, "Changed");
+    let mailbox = "/LM/SmtpSvc/2: RouteUserName=\"second@contoso.com\"".to_owned();
+    assert!(changed.contains(&mailbox), "{changed:#?}");
+}
+
+#[test]
 fn settings_about_who_may_connect_and_how_have_to_be_decided() {
     let sample = Sample::of("iis");
     let more = r#"SmartHostType="2" IPSecurity="1" AccessFlags="1" MasqueradeDomain="a.example""#;
