@@ -82,7 +82,7 @@ pub fn read(path: &Path) -> Result<Report, ImportError> {
     let found = shown(&names);
     let Some(columns) = Columns::of(names, &rows) else {
         return Err(wrong(format!(
-            "no column has addresses, so {:?} is missing. The columns are {found}. Export the SMTP AUTH \
+            "no column is called {:?}, and not exactly one has addresses. The columns are {found}. Export the SMTP AUTH \
              clients report (Reports, Mail flow), with the Exchange admin centre set to English",
             ADDRESS[0]
         )));
@@ -148,11 +148,14 @@ impl Columns {
         };
         let (with_addresses, with_others) = with_addresses(rows);
         let has_addresses = |at: &usize| with_addresses.contains(at);
-        let mut only_addresses = with_addresses.difference(&with_others);
+        let only_addresses: BTreeSet<usize> = &with_addresses - &with_others;
         let address = ADDRESS.iter().filter_map(named).find(has_addresses);
-        let address = address.or_else(|| only_addresses.next().copied());
+        let alone =
+            |columns: &BTreeSet<usize>| columns.first().copied().filter(|_| columns.len() == 1);
         Some(Self {
-            address: address.or_else(|| with_addresses.first().copied())?,
+            address: address
+                .or_else(|| alone(&only_addresses))
+                .or_else(|| alone(&with_addresses))?,
             messages: MESSAGES.iter().find_map(named),
             names,
         })
@@ -239,8 +242,11 @@ mod tests {
         assert!(
             of("Name,Value\nx,1\n")
                 .unwrap_err()
-                .contains("no column has addresses")
+                .contains("not exactly one has addresses")
         );
+        let two = "Kontakt,Absender\nadmin@contoso.com,a@contoso.com\n";
+        let error = of(two).unwrap_err();
+        assert!(error.contains("not exactly one has addresses"), "{error}");
     }
 
     #[test]
@@ -261,7 +267,7 @@ mod tests {
 
         let error = of("Name,Value\nx,1\n").unwrap_err();
         for words in [
-            "so \"Sender address\" is missing",
+            "no column is called \"Sender address\"",
             "The columns are \"Name\", \"Value\". ",
             "to English",
         ] {
