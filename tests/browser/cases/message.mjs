@@ -11,12 +11,18 @@ const html = (body) =>
   `From: <${MAILBOX}>\r\nTo: <${DEFERRED}>\r\nSubject: Monthly report\r\n` +
   `MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n${body}\r\n`;
 
+// Waits until an attempt of a message has failed: nobody can hold what is being sent.
+const failed = (relay, id, attempt) =>
+  relay.event("deferred", (line) => line.id === id && line.attempt === attempt);
+
 export async function prepare(relay) {
+  const waiting = await relay.send({ to: DEFERRED, subject: "Backup finished" }, "deferred");
+  await failed(relay, waiting, 2);
   return {
+    waiting,
     html: await relay.send({ to: DEFERRED, text: html("<h1>Report</h1>") }, "deferred"),
     delivered: await relay.send({ to: SLOW, subject: "Invoice 2026-118" }, "delivered"),
     failed: await relay.send({ to: REFUSED_BY_GRAPH, subject: "Scan 0001" }, "failed"),
-    waiting: await relay.send({ to: DEFERRED, subject: "Backup finished" }, "deferred"),
   };
 }
 
@@ -34,13 +40,14 @@ export const pages = [
 ];
 
 export const cases = {
-  "a waiting message is held and released on its page": async ({ given, visit }) => {
+  "a waiting message is held and released on its page": async ({ relay, given, visit }) => {
     const visitor = await visit({ role: "operator" });
     await visitor.go(`/messages/${given.waiting}`);
     await visitor.press("button[value=hold]");
     await visitor.go(`/messages/${given.waiting}`);
     assert.equal(await visitor.count("button[value=hold]"), 0);
     await visitor.press("button[value=release]");
+    await failed(relay, given.waiting, 3);
     await visitor.go(`/messages/${given.waiting}`);
     assert.equal(await visitor.count("button[value=hold]"), 1);
   },
