@@ -5,10 +5,15 @@ set -eu
 cd "$(dirname "$0")"
 root=${DESTDIR:-}
 
+uses_apparmor() { command -v aa-enabled >/dev/null && aa-enabled --quiet 2>/dev/null; }
+
 if [ "${1:-}" = remove ]; then
     if [ -z "$root" ] && [ -d /run/systemd/system ]; then
         systemctl disable --now graph-relay.service graph-relay-smtp.socket graph-relay-submission.socket \
             graph-relay-submissions.socket || true
+    fi
+    if [ -z "$root" ] && [ -e /etc/apparmor.d/graph-relay ] && uses_apparmor; then
+        apparmor_parser --remove /etc/apparmor.d/graph-relay || true
     fi
     rm -f "$root"/usr/bin/graph-relay "$root"/usr/lib/systemd/system/graph-relay.service \
         "$root"/usr/lib/systemd/system/graph-relay-*.socket "$root"/usr/lib/sysusers.d/graph-relay.conf \
@@ -17,6 +22,9 @@ if [ "${1:-}" = remove ]; then
         "$root"/usr/local/share/zsh/site-functions/_graph-relay \
         "$root"/usr/share/fish/vendor_completions.d/graph-relay.fish "$root"/etc/apparmor.d/graph-relay
     rm -rf "$root"/usr/share/doc/graph-relay
+    if [ -z "$root" ] && [ -d /run/systemd/system ]; then
+        systemctl daemon-reload
+    fi
     echo "Removed. The configuration is still in $root/etc/graph-relay, and mail that waits in $root/var/lib/graph-relay."
     exit 0
 fi
@@ -33,7 +41,7 @@ if [ -d "$root/etc/apparmor.d" ]; then
     # Rules of the administrator's own, which it includes.
     [ -e "$root/etc/apparmor.d/local/graph-relay" ] ||
         install -D -m 644 /dev/null "$root/etc/apparmor.d/local/graph-relay"
-    if [ -z "$root" ] && command -v aa-enabled >/dev/null && aa-enabled --quiet 2>/dev/null; then
+    if [ -z "$root" ] && uses_apparmor; then
         apparmor_parser --replace /etc/apparmor.d/graph-relay
     fi
 fi
