@@ -43,8 +43,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             could not split the message into smaller requests.",
         remedy: "send fewer or smaller attachments, or several messages; set oversize = \"attach\" in \
             the [[account]], so that the relay sends what it cannot split as an attachment; if a \
-            proxy allows less than the 4 MB of Graph, raise its limit (no key of relay.toml raises \
-            that of Graph: request_limit only says how much the relay tries)",
+            proxy allows less than the 4 MB of Graph, raise its limit; a higher request_limit does \
+            not help, because Graph's 4 MB is fixed",
         place: place::PROXY,
     },
     Entry {
