@@ -1,6 +1,6 @@
 //! `queue retry`, `hold`, `release` and `drop`: one line with the result for each message, and
-//! the totals at the end. Of many messages a terminal gets only the first lines that say more
-//! than that it was done, and the number of the others.
+//! the totals at the end. Of many messages a terminal gets a line for each that was refused,
+//! the first lines with another remark, and the number of the others.
 //!
 //! Before an action on many messages, the command shows their number and asks. The action
 //! then does not include messages that arrived later. It goes on in slices; Ctrl-C ends it
