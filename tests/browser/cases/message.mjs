@@ -12,8 +12,10 @@ const html = (body) =>
   `MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n${body}\r\n`;
 
 // Waits until an attempt of a message has failed: nobody can hold what is being sent.
-const failed = (relay, id, attempt) =>
-  relay.event("deferred", (line) => line.id === id && line.attempt === attempt);
+async function failed(relay, id, attempt) {
+  await relay.event("deferred", (line) => line.id === id && line.attempt === attempt);
+  await relay.recorded(id);
+}
 
 export async function prepare(relay) {
   const waiting = await relay.send({ to: DEFERRED, subject: "Backup finished" }, "deferred");

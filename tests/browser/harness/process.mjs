@@ -6,6 +6,9 @@ import { createInterface } from "node:readline";
 // Longer than anything here takes on a busy machine.
 export const PATIENCE = 60_000;
 
+// How often something that changes is looked at: every so many milliseconds.
+export const OFTEN = 50;
+
 export const RELAY = process.env.RELAY;
 
 // Waits for a promise, and says what was awaited if it does not come.
@@ -18,6 +21,15 @@ export async function within(promise, awaited) {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+// Waits until `holds` returns true, and says what was awaited if it does not.
+export async function until(holds, awaited) {
+  const deadline = Date.now() + PATIENCE;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`this did not happen: ${awaited}`);
+    await new Promise((next) => setTimeout(next, OFTEN));
   }
 }
 

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Program, RELAY } from "./process.mjs";
+import { Program, RELAY, until } from "./process.mjs";
 import { send } from "./smtp.mjs";
 
 const run = promisify(execFile);
@@ -124,13 +124,25 @@ export class Relay {
     return send(this.port, { from: MAILBOX, ...message });
   }
 
-  // The same for a message that the relay accepts. Returns its id, and waits for an event of it.
+  // The same for a message that the relay accepts. Returns its id, and waits for an event of it; one
+  // that ends an attempt is on record then.
   async send(message, event = "accepted") {
     const reply = await this.mail(message);
     const id = reply.match(/queued as (\w+)/)?.[1];
     if (!id) throw new Error(`not accepted: ${reply}`);
     await this.event(event, (line) => line.id === id);
+    if (event !== "accepted") await this.recorded(id);
     return id;
+  }
+
+  // Waits until no attempt of a message runs: the relay logs an outcome before it is on record, and
+  // refuses to hold or drop a message until then.
+  async recorded(id) {
+    const isRecorded = async () => {
+      const shown = JSON.parse(await this.command("queue", "show", id, "--json"));
+      return shown.state !== "claimed";
+    };
+    await until(isRecorded, `the outcome of ${id} is on record`);
   }
 
   // What a command prints, with this relay's configuration.

@@ -5,7 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import puppeteer from "puppeteer-core";
 import { axeFindings, overflow, tabStops } from "./judges.mjs";
-import { PATIENCE } from "./process.mjs";
+import { OFTEN, PATIENCE } from "./process.mjs";
 
 // Chromium, without a window and without a way out of this machine.
 export function chromium() {
@@ -15,9 +15,6 @@ export function chromium() {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   return puppeteer.launch({ executablePath, args, headless: true, protocolTimeout: PATIENCE * 3 });
 }
-
-// How often a page that changes is looked at: every so many milliseconds.
-const OFTEN = 50;
 
 // More presses of Tab than any page here needs.
 const MOST_TABS = 100;
