@@ -21,11 +21,13 @@ use crate::common::arrived;
 use crate::common::entries;
 use crate::common::message;
 use crate::common::recipients;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
 use crate::common::send_one;
 use crate::common::set;
+use crate::common::shown;
 use crate::common::stand_in;
 use crate::common::stored::damage_leaf;
 use crate::common::stored::database;
@@ -44,11 +46,6 @@ fn keeping(graph: &Sandbox) -> Home {
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn shown(home: &Home, id: &str) -> Value {
-    let output = run(home, &["queue", "show", id, "--json"]);
-    serde_json::from_str(&stdout(&output)).unwrap()
 }
 
 fn is_kept(home: &Home, id: &str) -> bool {
@@ -158,8 +155,7 @@ async fn a_dropped_message_is_sent_after_all_and_a_second_drop_deletes_it() {
             ..Fault::at_send(409)
         });
         let id = sent(&relay, subject, 200_000);
-        relay.wait_until(|| shown(&home, &id)["attempts"] == 1);
-        relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
+        recorded(&relay, &home, "deferred", |line| line["id"] == *id);
         id
     };
     let [first, second] = ["first", "second"].map(deferred);

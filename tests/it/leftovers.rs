@@ -221,7 +221,7 @@ async fn the_draft_of_a_dropped_message_is_deleted() {
     graph.inject(Fault::at(Station::Patch, 503));
     let to = ["a@example.org", "b@example.org"];
     let id = send_one(&relay, &to, &message("x", "a@example.org"));
-    relay.event("deferred", |line| line["id"] == *id);
+    recorded(&relay, &home, "deferred", |line| line["id"] == *id);
     assert_eq!(graph.drafts().len(), 1);
 
     let dropped = run(&home, &["queue", "drop", &id, "--yes"]);

@@ -13,7 +13,6 @@ use graph_relay::spool::Pause;
 use graph_relay_sandbox::Fault;
 use graph_relay_sandbox::Station;
 use rustix::process::geteuid;
-use serde_json::Value;
 
 use crate::common::Home;
 use crate::common::MAILBOX;
@@ -25,16 +24,12 @@ use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
 use crate::common::send_one;
+use crate::common::shown;
 use crate::common::stand_in;
 use crate::common::stored::damage_leaf;
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn shown(home: &Home, id: &str) -> Value {
-    let output = run(home, &["queue", "show", id, "--json"]);
-    serde_json::from_str(&stdout(&output)).unwrap()
 }
 
 fn one(relay: &Relay, subject: &str) -> String {

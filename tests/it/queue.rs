@@ -20,9 +20,11 @@ use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::binary;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::send_many;
 use crate::common::send_one;
+use crate::common::shown;
 use crate::common::stand_in;
 use crate::common::write_private;
 
@@ -44,11 +46,6 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn shown(home: &Home, id: &str) -> Value {
-    let output = queue(home, &["show", id, "--json"]);
-    serde_json::from_str(&stdout(&output)).unwrap()
-}
-
 /// A message that waits for an hour because Graph was busy.
 fn deferred(relay: &Relay, home: &Home, graph: &Sandbox) -> String {
     graph.inject(Fault {
@@ -56,8 +53,7 @@ fn deferred(relay: &Relay, home: &Home, graph: &Sandbox) -> String {
         ..Fault::at_send(409)
     });
     let id = send_one(relay, &["a@example.org"], &message("m", "a@example.org"));
-    relay.event("deferred", |line| line["id"] == *id);
-    relay.wait_until(|| shown(home, &id)["state"] == "waiting");
+    recorded(relay, home, "deferred", |line| line["id"] == *id);
     id
 }
 
@@ -81,8 +77,7 @@ async fn a_failed_message_is_delivered_after_a_retry_once_the_fault_is_gone() {
         ..Fault::at_send(400)
     });
     let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
-    relay.event("failed", |line| line["id"] == *id);
-    relay.wait_until(|| shown(&home, &id)["state"] == "failed");
+    recorded(&relay, &home, "failed", |line| line["id"] == *id);
     let show = stdout(&queue(&home, &["show", &id]));
     assert!(
         show.contains(&format!("graph-relay queue retry {id}")),
@@ -216,8 +211,7 @@ async fn a_dropped_message_makes_room_and_stays_gone_after_kill_9() {
         ..Fault::at_send(409)
     });
     let id = send_one(&relay, &["a@example.org"], &large("first"));
-    relay.event("deferred", |line| line["id"] == *id);
-    relay.wait_until(|| shown(&home, &id)["state"] == "waiting");
+    recorded(&relay, &home, "deferred", |line| line["id"] == *id);
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
     let full = smtp.send(MAILBOX, &["a@example.org"], large("second").as_bytes());
@@ -389,9 +383,9 @@ async fn on_a_terminal_queue_drop_asks_with_the_number_of_messages() {
         ..Fault::at_send(409)
     });
     let ids = send_many(&relay, "m", 3);
-    relay.wait_until(|| ids.iter().all(|id| shown(&home, id)["state"] == "waiting"));
-    relay.wait_until(|| relay.events("deferred").len() == 3);
-    relay.wait_until(|| ids.iter().all(|id| shown(&home, id)["state"] == "waiting"));
+    for id in &ids {
+        recorded(&relay, &home, "deferred", |line| line["id"] == **id);
+    }
 
     let (no, yes) = (on_a_terminal(&home, "n\n"), on_a_terminal(&home, "y\n"));
 

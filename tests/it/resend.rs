@@ -13,10 +13,12 @@ use crate::common::arrived;
 use crate::common::find;
 use crate::common::message;
 use crate::common::recipients;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::set;
+use crate::common::shown;
 use crate::common::stand_in;
 
 /// Nothing is retried by itself, and nobody gets a report.
@@ -26,11 +28,6 @@ const INVALID: &str = "invalid@example.org";
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn shown(home: &Home, id: &str) -> Value {
-    let output = run(home, &["queue", "show", id, "--json"]);
-    serde_json::from_str(&stdout(&output)).unwrap()
 }
 
 fn resend(home: &Home, id: &str, options: &[&str]) -> Output {
@@ -45,8 +42,7 @@ fn copy_of(output: &Output) -> String {
 
 fn failed(relay: &Relay, home: &Home, content: &str) -> String {
     let id = send_one(relay, &[INVALID], content);
-    relay.event("failed", |line| line["id"] == *id);
-    relay.wait_until(|| shown(home, &id)["state"] == "failed");
+    recorded(relay, home, "failed", |line| line["id"] == *id);
     id
 }
 

@@ -15,9 +15,11 @@ use crate::common::Relay;
 use crate::common::Smtp;
 use crate::common::arrived;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
+use crate::common::shown;
 use crate::common::stand_in;
 use crate::common::wire::in_data;
 use crate::common::wire::in_transaction;
@@ -51,10 +53,6 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn shown(home: &Home, id: &str) -> Value {
-    serde_json::from_str(&stdout(&run(home, &["queue", "show", id, "--json"]))).unwrap()
-}
-
 /// The cause of the last refusal in the log.
 fn cause(relay: &Relay) -> String {
     relay.event("refused", |_| true);
@@ -76,10 +74,10 @@ fn long_addresses() -> Vec<String> {
 }
 
 /// A message that fails at its account.
-fn failed(relay: &Relay, graph: &Sandbox, content: &str) -> String {
+fn failed(relay: &Relay, home: &Home, graph: &Sandbox, content: &str) -> String {
     graph.inject(refusal());
     let id = send_one(relay, &["a@example.org"], content);
-    relay.event("failed", |line| line["id"] == *id);
+    recorded(relay, home, "failed", |line| line["id"] == *id);
     id
 }
 
@@ -137,8 +135,8 @@ async fn failed_content_yields_to_new_mail_the_oldest_first() {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(SMALL).build();
     let relay = Relay::start(&home);
-    let first = failed(&relay, &graph, &sized("first", 450_000));
-    let second = failed(&relay, &graph, &sized("second", 450_000));
+    let first = failed(&relay, &home, &graph, &sized("first", 450_000));
+    let second = failed(&relay, &home, &graph, &sized("second", 450_000));
     assert_eq!(content_files(&home), 2);
     let status = run(&home, &["status", "--json"]);
     let status: Value = serde_json::from_str(&stdout(&status)).unwrap();

@@ -31,6 +31,7 @@ use std::time::Duration;
 use graph_relay_sandbox::Arrival;
 use graph_relay_sandbox::Sandbox;
 use graph_relay_sandbox::Settings;
+use serde_json::Value;
 
 pub(crate) use self::home::Credential;
 pub(crate) use self::home::Home;
@@ -117,6 +118,26 @@ pub(crate) fn said(output: &Output) -> String {
     let both = [&output.stdout, &output.stderr];
     let text = both.map(|text| String::from_utf8_lossy(text).into_owned());
     text.join("")
+}
+
+/// What `queue show` prints of a message as JSON.
+pub(crate) fn shown(home: &Home, id: &str) -> Value {
+    let output = run(home, &["queue", "show", id, "--json"]);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
+}
+
+/// Waits for an event that ends an attempt, and until the outcome is on record. The relay logs it
+/// before that, and refuses to hold or drop the message until then.
+pub(crate) fn recorded(
+    relay: &Relay,
+    home: &Home,
+    event: &str,
+    is: impl Fn(&Value) -> bool,
+) -> Value {
+    let line = relay.event(event, is);
+    let id = line["id"].as_str().unwrap();
+    relay.wait_until(|| shown(home, id)["state"] != "claimed");
+    line
 }
 
 /// Sends EHLO and one message from the mailbox; returns its id.

@@ -10,10 +10,11 @@ use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::message;
 use crate::common::recipients;
+use crate::common::recorded;
 use crate::common::run;
-use crate::common::said;
 use crate::common::send_one;
 use crate::common::set;
+use crate::common::shown;
 use crate::common::stand_in;
 
 /// Graph refuses every message to it.
@@ -31,15 +32,12 @@ async fn quiet() -> (Sandbox, Home) {
 /// Sends a message and waits until this event of it is logged and on record.
 fn send(relay: &Relay, home: &Home, to: &[&str], subject: &str, event: &str) -> String {
     let id = send_one(relay, to, &message(subject, to[0]));
-    relay.event(event, |line| line["id"] == *id);
-    relay.wait_until(|| state(home, &id) != "claimed");
+    recorded(relay, home, event, |line| line["id"] == *id);
     id
 }
 
 fn state(home: &Home, id: &str) -> String {
-    let shown = run(home, &["queue", "show", id, "--json"]);
-    let shown: serde_json::Value = serde_json::from_str(&said(&shown)).unwrap();
-    shown["state"].as_str().unwrap().to_owned()
+    shown(home, id)["state"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +89,10 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
     let id = send(&relay, &home, &[DEFERRED], "one", "deferred");
     let mut browser = Browser::logged_in(&relay, &home);
     let back = format!("/messages/{id}");
+    let attempted = |attempt: u64| {
+        let is = |line: &serde_json::Value| line["id"] == *id && line["attempt"] == attempt;
+        recorded(&relay, &home, "deferred", is);
+    };
     let mut act = |action: &str| {
         let fields = [("action", action), ("id", &id), ("back", &back)];
         let (place, page) = browser.order("/messages/actions", &fields);
@@ -102,14 +104,12 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
     assert!(page.contains(&format!("href=\"{back}\"")), "{page}");
     assert_eq!(state(&home, &id), "held");
     assert!(act("release").1.contains("1 message released"));
-    relay.event("deferred", |line| line["id"] == *id && line["attempt"] == 2);
-    relay.wait_until(|| state(&home, &id) != "claimed");
+    attempted(2);
     assert!(act("retry").1.contains("1 message will be tried at once"));
     relay.event("page_action", |line| {
         line["action"] == "retry" && line["messages"] == 1
     });
-    relay.event("deferred", |line| line["id"] == *id && line["attempt"] == 3);
-    relay.wait_until(|| state(&home, &id) != "claimed");
+    attempted(3);
     let (place, page) = act("drop");
     assert!(page.contains("<h1>Drop 1 message?</h1>"), "{page}");
     assert!(page.contains("Its content is deleted"), "{page}");
@@ -127,8 +127,7 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
-    let shown = said(&run(&home, &["queue", "show", &id, "--json"]));
-    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let shown = shown(&home, &id);
     let orders = shown["orders"].as_array().unwrap();
     let orders: Vec<_> = orders
         .iter()

@@ -4,6 +4,7 @@ use super::client::Browser;
 use super::with_page;
 use crate::common::Relay;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -19,9 +20,8 @@ async fn an_attempt_shows_status_code_both_ids_and_for_how_long_graph_asked_to_w
     let home = with_page(&graph).sections(quiet).build();
     let relay = Relay::start(&home);
     let id = send_one(&relay, &[THROTTLED], &message("wait", THROTTLED));
-    let deferred = relay.event("deferred", |line| line["id"] == *id);
+    let deferred = recorded(&relay, &home, "deferred", |line| line["id"] == *id);
     let show = |json: &[&str]| said(&run(&home, &[&["queue", "show", &id], json].concat()));
-    relay.wait_until(|| !show(&["--json"]).contains("\"claimed\""));
     let mut browser = Browser::logged_in(&relay, &home);
 
     let page = browser.get(&format!("/messages/{id}")).body;
