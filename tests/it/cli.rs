@@ -17,6 +17,7 @@ use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::binary;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::send_one;
 use crate::common::stand_in;
 use crate::common::users::PLAIN;
@@ -166,8 +167,8 @@ async fn queue_lists_waiting_messages_with_the_reason() {
         &["invalid@example.org"],
         &message("n", "invalid@example.org"),
     );
-    relay.event("deferred", |line| line["id"] == *busy);
-    relay.event("failed", |line| line["id"] == *failed);
+    recorded(&relay, &home, "deferred", |line| line["id"] == *busy);
+    recorded(&relay, &home, "failed", |line| line["id"] == *failed);
     // The report about the failed message is delivered.
     relay.event("delivered", |line| line["id"] != *failed);
     relay.wait_until(|| stdout(&run(&["queue", "list"], &home)).lines().count() == 5);

@@ -19,6 +19,7 @@ use crate::common::arrived;
 use crate::common::binary;
 use crate::common::keys;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -93,11 +94,12 @@ async fn a_replaced_certificate_is_in_use_without_a_restart() {
     let home = home_with_certificate(&graph, &keys::APP);
     let relay = Relay::start(&home);
 
-    send_one(
+    let id = send_one(
         &relay,
         &["a@example.org"],
         &message("hello", "a@example.org"),
     );
+    recorded(&relay, &home, "deferred", |line| line["id"] == *id);
     let fault = relay.event("fault", |_| true);
     assert_eq!(fault["code"], "AADSTS700027", "{fault}");
     let remedy = fault["remedy"].as_str().unwrap();
@@ -158,11 +160,12 @@ async fn a_federated_token_is_read_again_for_every_request() {
     fs::write(home.path("token"), token("somebody else")).unwrap();
     let relay = Relay::start(&home);
 
-    send_one(
+    let id = send_one(
         &relay,
         &["a@example.org"],
         &message("hello", "a@example.org"),
     );
+    recorded(&relay, &home, "deferred", |line| line["id"] == *id);
     let fault = relay.event("fault", |_| true);
     assert_eq!(fault["code"], "AADSTS700213", "{fault}");
     fs::write(

@@ -9,6 +9,7 @@ use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::find;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -44,10 +45,10 @@ fn field<'a>(rows: &'a [Value], name: &str) -> Vec<&'a str> {
     values.collect()
 }
 
-/// Sends a message and waits for this event of it.
-fn send(relay: &Relay, to: &[&str], subject: &str, event: &str) -> String {
+/// Sends a message and waits until this event of it is logged and on record.
+fn send(relay: &Relay, home: &Home, to: &[&str], subject: &str, event: &str) -> String {
     let id = send_one(relay, to, &message(subject, to[0]));
-    relay.event(event, |line| line["id"] == *id);
+    recorded(relay, home, event, |line| line["id"] == *id);
     id
 }
 
@@ -55,8 +56,14 @@ fn send(relay: &Relay, to: &[&str], subject: &str, event: &str) -> String {
 async fn a_message_is_found_by_everything_that_is_known_of_it() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    send(&relay, &["b@example.org"], "Other", "delivered");
-    let id = send(&relay, &["Anna@example.org"], "Offer-88", "delivered");
+    send(&relay, &home, &["b@example.org"], "Other", "delivered");
+    let id = send(
+        &relay,
+        &home,
+        &["Anna@example.org"],
+        "Offer-88",
+        "delivered",
+    );
     let delivered = relay.event("delivered", |line| line["id"] == *id);
     // The log has it before the spool.
     relay.wait_until(|| field(&rows(&home, &["trace", &id]), "state") == ["delivered"]);
@@ -98,11 +105,11 @@ async fn a_message_is_found_by_everything_that_is_known_of_it() {
 async fn each_row_says_what_happens_next_and_what_can_be_done() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    let failed = send(&relay, &[INVALID], "failed", "failed");
-    let deferred = send(&relay, &[DEFERRED], "deferred", "deferred");
-    let held = send(&relay, &[DEFERRED], "held", "deferred");
+    let failed = send(&relay, &home, &[INVALID], "failed", "failed");
+    let deferred = send(&relay, &home, &[DEFERRED], "deferred", "deferred");
+    let held = send(&relay, &home, &[DEFERRED], "held", "deferred");
     run(&home, &["queue", "hold", &held]);
-    let dropped = send(&relay, &[DEFERRED], "dropped", "deferred");
+    let dropped = send(&relay, &home, &[DEFERRED], "dropped", "deferred");
     run(&home, &["queue", "drop", &dropped]);
 
     for (id, state, happened, next, action) in [
@@ -153,11 +160,12 @@ async fn a_filter_narrows_the_history_and_a_trace() {
     let relay = Relay::start(&home);
     send(
         &relay,
+        &home,
         &["a@example.org", "b@example.org"],
         "one",
         "delivered",
     );
-    send(&relay, &[INVALID], "two", "failed");
+    send(&relay, &home, &[INVALID], "two", "failed");
 
     for (arguments, recipients) in [
         (
@@ -212,6 +220,7 @@ async fn a_long_history_comes_in_pages() {
     for subject in ["one", "two", "three"] {
         send(
             &relay,
+            &home,
             &["a@example.org", "b@example.org"],
             subject,
             "delivered",
@@ -248,7 +257,7 @@ async fn a_split_message_is_found_whole_and_after_a_restart() {
     let mut relay = Relay::start(&home);
     let many: Vec<String> = (0..501).map(|n| format!("r{n}@example.org")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let id = send(&relay, &many, "split", "delivered");
+    let id = send(&relay, &home, &many, "split", "delivered");
     relay.wait_until(|| relay.events("delivered").len() == 2);
     assert!(relay.stop().success());
     let _relay = Relay::start(&home);
@@ -367,7 +376,7 @@ async fn refused_content_is_found_by_its_subject() {
 async fn a_flood_of_refusals_is_counted_and_leaves_the_rest_of_the_history() {
     let (_graph, home) = strict().await;
     let relay = Relay::start(&home);
-    send(&relay, &["a@example.org"], "before", "delivered");
+    send(&relay, &home, &["a@example.org"], "before", "delivered");
     let commits = || {
         let db = rusqlite::Connection::open(home.path("data/spool.db")).unwrap();
         db.query_row("SELECT commits FROM spool", [], |row| row.get::<_, i64>(0))
@@ -403,7 +412,7 @@ async fn a_flood_of_refusals_is_counted_and_leaves_the_rest_of_the_history() {
         "{words}"
     );
     assert_eq!(rows(&home, &["trace", "before"]).len(), 1);
-    send(&relay, &["a@example.org"], "after", "delivered");
+    send(&relay, &home, &["a@example.org"], "after", "delivered");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,7 +196,7 @@ async fn a_message_made_doubtful_by_a_crash_is_held_until_an_operator_decides() 
         ..Fault::at_send(429)
     });
     let other = send(&relay, "other");
-    relay.event("deferred", |line| line["id"] == *other);
+    recorded(&relay, &home, "deferred", |line| line["id"] == *other);
     let release = queue(&home, &["release", &id]);
     assert!(release.status.success(), "{release:?}");
     relay.kill();

@@ -14,6 +14,7 @@ use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::send_one;
 use crate::common::stand_in;
 
@@ -158,7 +159,7 @@ async fn requests_and_answers_of_the_admin_socket_are_as_described() {
         .build();
     let relay = Relay::start(&home);
     let id = send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
-    relay.event("delivered", |line| line["id"] == *id);
+    recorded(&relay, &home, "delivered", |line| line["id"] == *id);
     relay.connect().say("GET / HTTP/1.1");
     relay.event("session", |_| true);
     let client = reqwest::Client::builder().unix_socket(home.path("data/admin.sock"));

@@ -19,6 +19,7 @@ use crate::common::binary;
 use crate::common::find;
 use crate::common::id_of;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -109,7 +110,7 @@ impl Busy {
                 DEFERRED => "deferred",
                 _ => "delivered",
             };
-            relay.event(event, |line| line["id"] == *id);
+            recorded(&relay, &home, event, |line| line["id"] == *id);
             id
         };
         to("a@example.org", "delivered");

@@ -255,7 +255,7 @@ async fn a_redirected_message_that_waits_stays_redirected_after_a_restart() {
         &["anna@customer.example"],
         &format!("{fields}\r\nx\r\n"),
     );
-    relay.event("deferred", |line| line["id"] == *id);
+    recorded(&relay, &home, "deferred", |line| line["id"] == *id);
     drop(relay);
 
     home.change("redirect_all_to = \"busy@example.org\"\n", "");

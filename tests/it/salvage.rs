@@ -11,6 +11,7 @@ use crate::common::Relay;
 use crate::common::arrived;
 use crate::common::binary;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_many;
@@ -126,7 +127,7 @@ async fn failed_messages_whose_content_made_room_are_not_damaged() {
     // The second makes room for the third, in the database and in a file.
     let ids = [100_000, 400_000, 800_000].map(|size| {
         let id = failing(size);
-        relay.event("failed", |line| line["id"] == *id);
+        recorded(&relay, &home, "failed", |line| line["id"] == *id);
         id
     });
     for id in &ids[..2] {

@@ -21,6 +21,7 @@ use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::Smtp;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
@@ -53,7 +54,7 @@ async fn shell_commands_of_the_book_run_as_they_stand() {
     });
     let to = "it@contoso.com";
     let id = send_one(&relay, &[to], &message("m", to));
-    relay.event("failed", |line| line["id"] == *id);
+    recorded(&relay, &home, "failed", |line| line["id"] == *id);
     let mut refused = Smtp::connect(relay.address);
     refused.say("EHLO scanner");
     refused.say(&format!("MAIL FROM:<{MAILBOX}>"));

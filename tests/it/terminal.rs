@@ -21,6 +21,7 @@ use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::binary;
 use crate::common::id_of;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::stand_in;
@@ -61,7 +62,7 @@ impl Shown {
         for (at, subject) in SUBJECTS.iter().enumerate() {
             ids.push(send(&relay, subject));
             if at == 0 {
-                relay.event("failed", |line| line["id"] == *ids[0]);
+                recorded(&relay, &home, "failed", |line| line["id"] == *ids[0]);
                 let pause = [
                     "pause",
                     "--reason",
@@ -453,7 +454,7 @@ async fn a_queue_of_a_hundred_thousand_is_listed_searched_and_released_in_time()
     let db = rusqlite::Connection::open(home.path("data/spool.db")).unwrap();
     db.execute(held, []).unwrap();
     drop(db);
-    let relay = Relay::start(&home);
+    let _relay = Relay::start(&home);
 
     for arguments in [
         &["queue", "list", "--limit", "0"][..],
@@ -496,5 +497,4 @@ async fn a_queue_of_a_hundred_thousand_is_listed_searched_and_released_in_time()
         text.contains("releasing: ") && text.contains("100000 released"),
         "{text}"
     );
-    drop(relay);
 }

@@ -12,6 +12,7 @@ use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -105,7 +106,7 @@ async fn failed_and_held_messages_are_reported() {
         "{detail}"
     );
     let held = to(&relay, "sendas@example.org");
-    relay.event("deferred", |line| line["id"] == *held);
+    recorded(&relay, &home, "deferred", |line| line["id"] == *held);
     succeeds(&home, &["queue", "hold", &held]);
     let began = receiver.began(&relay, "message_held");
     assert_eq!(began["sentence"], "1 message is held");

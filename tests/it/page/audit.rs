@@ -6,6 +6,7 @@ use super::with_page;
 use crate::common::Home;
 use crate::common::Relay;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -38,7 +39,7 @@ async fn log_ins_changes_and_commands_are_in_the_audit_list() {
     let mut viewer = Browser::logged_in_as(&relay, &home, "viewer");
     let mut administrator = Browser::logged_in(&relay, &home);
     let id = send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
-    relay.event("delivered", |line| line["id"] == *id);
+    recorded(&relay, &home, "delivered", |line| line["id"] == *id);
     let action = [("action", "retry"), ("id", &*id)];
     operator.change("/messages/actions", &action);
     // A question changes nothing yet.

@@ -11,6 +11,7 @@ use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
 use crate::common::message;
+use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
@@ -30,9 +31,9 @@ async fn quiet() -> (Sandbox, Home) {
     (graph, home)
 }
 
-fn send(relay: &Relay, to: &str, subject: &str, event: &str) -> String {
+fn send(relay: &Relay, home: &Home, to: &str, subject: &str, event: &str) -> String {
     let id = send_one(relay, &[to], &message(subject, to));
-    relay.event(event, |line| line["id"] == *id);
+    recorded(relay, home, event, |line| line["id"] == *id);
     id
 }
 
@@ -56,7 +57,7 @@ async fn the_overview_says_how_to_send_a_first_message_and_then_that_all_is_well
     assert!(page.contains(&command), "{page}");
     assert!(!page.contains("All is well"), "{page}");
 
-    send(&relay, "a@example.org", "first", "delivered");
+    send(&relay, &home, "a@example.org", "first", "delivered");
     relay.wait_until(|| browser.get("/").body.contains("All is well"));
     let page = browser.get("/").body;
     assert!(!page.contains("No message has come in yet"), "{page}");
@@ -71,9 +72,9 @@ async fn the_overview_says_how_to_send_a_first_message_and_then_that_all_is_well
 async fn the_overview_counts_what_came_and_went() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    send(&relay, "a@example.org", "one", "delivered");
-    send(&relay, INVALID, "two", "failed");
-    send(&relay, DEFERRED, "three", "deferred");
+    send(&relay, &home, "a@example.org", "one", "delivered");
+    send(&relay, &home, INVALID, "two", "failed");
+    send(&relay, &home, DEFERRED, "three", "deferred");
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
     smtp.expect("MAIL FROM:<broken", "5");
@@ -98,9 +99,9 @@ async fn the_overview_counts_what_came_and_went() {
 async fn counts_and_used_limits_survive_a_restart() {
     let (_graph, home) = quiet().await;
     let mut relay = Relay::start(&home);
-    send(&relay, "a@example.org", "one", "delivered");
-    send(&relay, INVALID, "two", "failed");
-    send(&relay, DEFERRED, "three", "deferred");
+    send(&relay, &home, "a@example.org", "one", "delivered");
+    send(&relay, &home, INVALID, "two", "failed");
+    send(&relay, &home, DEFERRED, "three", "deferred");
     assert!(relay.stop().success());
 
     let relay = Relay::start(&home);
@@ -134,7 +135,7 @@ async fn counts_and_used_limits_survive_a_restart() {
 async fn problems_are_on_top_of_every_page_with_their_list() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    send(&relay, INVALID, "two", "failed");
+    send(&relay, &home, INVALID, "two", "failed");
     let mut browser = Browser::logged_in(&relay, &home);
 
     for path in ["/", "/messages", "/messages?state=failed"] {
@@ -156,7 +157,7 @@ async fn problems_are_on_top_of_every_page_with_their_list() {
 async fn the_page_is_green_only_while_status_finds_no_problem() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    send(&relay, DEFERRED, "one", "deferred");
+    send(&relay, &home, DEFERRED, "one", "deferred");
     let mut browser = Browser::logged_in(&relay, &home);
     assert!(browser.get("/").body.contains("All is well"));
     assert!(run(&home, &["status"]).status.success());
@@ -178,8 +179,8 @@ async fn the_page_is_green_only_while_status_finds_no_problem() {
 async fn messages_are_found_by_search_and_filters_that_are_in_the_address() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
-    let delivered = send(&relay, "Anna@example.org", "Offer-88", "delivered");
-    let failed = send(&relay, INVALID, "Other", "failed");
+    let delivered = send(&relay, &home, "Anna@example.org", "Offer-88", "delivered");
+    let failed = send(&relay, &home, INVALID, "Other", "failed");
     let mut smtp = relay.connect();
     smtp.expect("EHLO client.example", "250");
     smtp.expect("MAIL FROM:<relay@sandbox.example> SIZE=99999999999", "552");
