@@ -58,15 +58,20 @@ export const cases = {
     const visitor = await visit({ role: "operator" });
     await visitor.go("/messages");
     const box = "#messages tbody tr:first-child input[type=checkbox]";
+    // Resolves when the list has its answer to the request during which the box was clicked.
+    await visitor.page.evaluate(() => {
+      window.updated = new Promise((done) => {
+        const selected = () => document.addEventListener("htmx:afterRequest", () => done());
+        document.addEventListener("change", selected, { once: true });
+      });
+    });
     await visitor.page.setRequestInterception(true);
     visitor.page.on("request", async (request) => {
       const isUpdate = request.headers()["x-live"];
       if (isUpdate && !(await visitor.count(`${box}:checked`))) await visitor.page.click(box);
       await request.continue().catch(() => {});
     });
-    await visitor.page.evaluate(() => {
-      return new Promise((done) => document.addEventListener("htmx:afterRequest", done));
-    });
+    await visitor.page.evaluate(() => window.updated);
     assert.equal(await visitor.count(`${box}:checked`), 1);
   },
 
