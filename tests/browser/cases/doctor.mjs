@@ -48,6 +48,7 @@ export const pages = [
 export const cases = {
   "before the first examination it says when that comes, and how often": ({ given }) => {
     assert.match(given.before, /There was no examination since the relay was started/);
+    assert.match(given.before, /The first one is a few minutes after the start/);
     assert.match(given.before, /every 2 ?h/);
   },
 

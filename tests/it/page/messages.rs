@@ -351,7 +351,7 @@ async fn a_message_is_sent_again_to_the_original_the_mailbox_or_another_address(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_cannot_be_sent_again_names_buttons_and_no_commands() {
+async fn the_page_names_buttons_and_no_commands_where_a_message_cannot_be_sent_again() {
     let (_graph, home) = quiet().await;
     let relay = Relay::start(&home);
     let id = send(&relay, &home, &[DEFERRED], "one", "deferred");
@@ -364,6 +364,7 @@ async fn a_message_that_cannot_be_sent_again_names_buttons_and_no_commands() {
     let words = "to try it now: <strong lang=\"en\">Retry</strong>; to send it to somebody else, \
                  hold it first: <strong lang=\"en\">Hold</strong>";
     assert!(resend.contains(words), "{resend}");
+    assert!(!resend.contains("graph-relay queue"), "{resend}");
     // From a page that was loaded while it was possible.
     let (_, page) = browser.order(&format!("{message}/resend"), &[("whom", "original")]);
     let link = format!("hold it first: <a href=\"{message}\" lang=\"en\">Hold</a>");
