@@ -1,8 +1,6 @@
 //! SMTP smuggling and similar attacks (CVE-2023-51764, -51765, -51766): only CRLF dot
 //! CRLF ends a message, and no part of a message is run as a command.
 
-use std::time::Duration;
-
 use graph_relay_sandbox::Sandbox;
 
 use crate::common::Home;
@@ -315,8 +313,7 @@ async fn a_message_cut_off_before_its_end_is_discarded() {
     relay.wait_until(|| relay.events("disconnected").len() == 4);
 
     assert!(relay.events("accepted").is_empty());
-    let queue = tokio::time::timeout(Duration::ZERO, graph.arrived(1)).await;
-    assert!(queue.is_err(), "half a message arrived");
+    assert!(graph.arrivals().is_empty(), "half a message arrived");
 }
 
 #[tokio::test(flavor = "multi_thread")]
