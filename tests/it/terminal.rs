@@ -375,7 +375,7 @@ fn ctrl_c_ends_a_long_order_after_a_slice_and_says_how_much_was_done() {
 }
 
 #[test]
-fn an_order_with_more_to_say_of_many_messages_lists_the_first_and_counts_the_others() {
+fn an_order_lists_the_first_twenty_remarks_and_counts_the_others() {
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
     let decision = format!("{{\"id\":\"{id}\",\"verdict\":\"done\",\"remark\":\"paused\"}}");
     let half = vec![decision; 15].join(",");
