@@ -5,17 +5,33 @@ use super::*;
 const MINUTE: Duration = Duration::from_secs(60);
 const OVER: Duration = Duration::from_secs(5 * 60);
 
+const TOKEN: (Kind, &str) = (Kind::NoToken, "contoso");
+const WAITS: (Kind, &str) = (Kind::MailWaits, "");
+const HELD: (Kind, &str) = (Kind::MessageHeld, "held");
+
 fn at(minutes: u32) -> Moment {
-    let millis = i64::from(minutes) * 60_000;
+    at_second(60 * u64::from(minutes))
+}
+
+fn at_second(seconds: u64) -> Moment {
+    let since = Duration::from_secs(seconds);
     Moment {
-        at: Timestamp::from_millis(1_800_000_000_000 + millis),
-        running: RunningTime::from_millis(millis),
+        at: Timestamp::from_millis(1_800_000_000_000) + since,
+        running: RunningTime::from_millis(0) + since,
     }
 }
 
 fn condition(kind: Kind, subject: &str) -> Condition {
     let json = serde_json::json!({"kind": kind, "subject": subject, "sentence": "it is wrong"});
     serde_json::from_value(json).unwrap()
+}
+
+/// A message that failed this long ago.
+fn event(subject: &str, ago: Duration) -> Condition {
+    Condition {
+        happened_ago_ms: Some(u64::try_from(ago.as_millis()).unwrap()),
+        ..condition(Kind::MessageFailed, subject)
+    }
 }
 
 /// What is reported in this minute: begun, and over.
@@ -35,14 +51,13 @@ fn reported(
 #[test]
 fn an_outage_that_comes_and_goes_begins_once_and_ends_once() {
     let mut incidents = Incidents::default();
-    let waits = [(Kind::MailWaits, "")];
 
     assert_eq!(
-        reported(&mut incidents, 0, &waits),
+        reported(&mut incidents, 0, &[WAITS]),
         (vec![Kind::MailWaits], vec![])
     );
     for minute in [1, 2, 6] {
-        assert_eq!(reported(&mut incidents, minute, &waits), (vec![], vec![]));
+        assert_eq!(reported(&mut incidents, minute, &[WAITS]), (vec![], vec![]));
         assert_eq!(reported(&mut incidents, minute + 1, &[]), (vec![], vec![]));
     }
     let changes = incidents.compare(vec![], at(11), OVER).unwrap();
@@ -52,7 +67,7 @@ fn an_outage_that_comes_and_goes_begins_once_and_ends_once() {
     assert_eq!(lasted, 6 * MINUTE);
     assert_eq!(reported(&mut incidents, 20, &[]), (vec![], vec![]));
     assert_eq!(
-        reported(&mut incidents, 21, &waits),
+        reported(&mut incidents, 21, &[WAITS]),
         (vec![Kind::MailWaits], vec![])
     );
 }
@@ -60,11 +75,10 @@ fn an_outage_that_comes_and_goes_begins_once_and_ends_once() {
 #[test]
 fn a_problem_that_begins_long_after_a_lasting_one_is_reported_by_itself() {
     let mut incidents = Incidents::default();
-    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
 
-    assert_eq!(reported(&mut incidents, 0, &[token]).0, [Kind::NoToken]);
+    assert_eq!(reported(&mut incidents, 0, &[TOKEN]).0, [Kind::NoToken]);
     assert_eq!(
-        reported(&mut incidents, 24 * 60, &[token, waits]).0,
+        reported(&mut incidents, 24 * 60, &[TOKEN, WAITS]).0,
         [Kind::MailWaits]
     );
 }
@@ -72,17 +86,14 @@ fn a_problem_that_begins_long_after_a_lasting_one_is_reported_by_itself() {
 #[test]
 fn a_pause_of_one_mailbox_does_not_hide_that_the_mail_of_others_waits() {
     let mut incidents = Incidents::default();
-    let (paused, waits) = (
-        (Kind::DeliveryPaused, "a@contoso.com"),
-        (Kind::MailWaits, ""),
-    );
+    let paused = (Kind::DeliveryPaused, "a@contoso.com");
 
     assert_eq!(
         reported(&mut incidents, 0, &[paused]).0,
         [Kind::DeliveryPaused]
     );
     assert_eq!(
-        reported(&mut incidents, 20, &[paused, waits]).0,
+        reported(&mut incidents, 20, &[paused, WAITS]).0,
         [Kind::MailWaits]
     );
 }
@@ -90,26 +101,24 @@ fn a_pause_of_one_mailbox_does_not_hide_that_the_mail_of_others_waits() {
 #[test]
 fn a_restart_does_not_end_a_problem_that_is_only_seen_again_some_time_later() {
     let mut incidents = Incidents::default();
-    let token = [(Kind::NoToken, "contoso")];
-    assert_eq!(reported(&mut incidents, 0, &token).0, [Kind::NoToken]);
+    assert_eq!(reported(&mut incidents, 0, &[TOKEN]).0, [Kind::NoToken]);
 
     // The file was last written an hour ago.
     incidents.correct(at(60).running);
 
     assert_eq!(reported(&mut incidents, 60, &[]), (vec![], vec![]));
-    assert_eq!(reported(&mut incidents, 61, &token), (vec![], vec![]));
+    assert_eq!(reported(&mut incidents, 61, &[TOKEN]), (vec![], vec![]));
     assert_eq!(reported(&mut incidents, 70, &[]).1, [Kind::NoToken]);
 }
 
 #[test]
-fn the_consequences_of_an_outage_are_not_told_by_themselves() {
+fn consequences_of_an_outage_are_not_reported_separately() {
     let mut incidents = Incidents::default();
-    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
     let doctor = (Kind::Doctor, "");
 
-    assert_eq!(reported(&mut incidents, 0, &[token]).0, [Kind::NoToken]);
-    assert_eq!(reported(&mut incidents, 15, &[waits, token]).0, []);
-    assert_eq!(reported(&mut incidents, 60, &[doctor, waits, token]).0, []);
+    assert_eq!(reported(&mut incidents, 0, &[TOKEN]).0, [Kind::NoToken]);
+    assert_eq!(reported(&mut incidents, 15, &[WAITS, TOKEN]).0, []);
+    assert_eq!(reported(&mut incidents, 60, &[doctor, WAITS, TOKEN]).0, []);
     // Both end together: only a reported beginning has a reported end.
     assert_eq!(
         reported(&mut incidents, 70, &[]),
@@ -118,17 +127,16 @@ fn the_consequences_of_an_outage_are_not_told_by_themselves() {
 }
 
 #[test]
-fn a_consequence_that_outlives_its_cause_is_told_then() {
+fn a_consequence_that_outlives_its_cause_is_reported_when_the_cause_is_over() {
     let mut incidents = Incidents::default();
-    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
 
     assert_eq!(
-        reported(&mut incidents, 0, &[waits, token]).0,
+        reported(&mut incidents, 0, &[WAITS, TOKEN]).0,
         [Kind::NoToken]
     );
-    assert_eq!(reported(&mut incidents, 4, &[waits]).0, []);
+    assert_eq!(reported(&mut incidents, 4, &[WAITS]).0, []);
     assert_eq!(
-        reported(&mut incidents, 6, &[waits]),
+        reported(&mut incidents, 6, &[WAITS]),
         (vec![Kind::MailWaits], vec![Kind::NoToken])
     );
 }
@@ -136,19 +144,14 @@ fn a_consequence_that_outlives_its_cause_is_told_then() {
 #[test]
 fn a_problem_that_is_gone_before_its_alert_is_not_reported_unless_it_comes_back() {
     let mut incidents = Incidents::default();
-    let (token, held) = ((Kind::NoToken, "contoso"), (Kind::MessageHeld, "held"));
-    assert_eq!(reported(&mut incidents, 0, &[token]).0, [Kind::NoToken]);
-    // Less than a minute after that alert.
-    let half = Moment {
-        at: at(0).at + MINUTE / 2,
-        running: at(0).running + MINUTE / 2,
-    };
-    let seen = [token, held].map(|(kind, of)| condition(kind, of));
+    assert_eq!(reported(&mut incidents, 0, &[TOKEN]).0, [Kind::NoToken]);
+    let seen = [TOKEN, HELD].map(|(kind, of)| condition(kind, of));
 
-    assert_eq!(incidents.compare(seen.to_vec(), half, OVER), None);
-    assert_eq!(reported(&mut incidents, 1, &[token]), (vec![], vec![]));
+    // Less than a minute after that alert.
+    assert_eq!(incidents.compare(seen.to_vec(), at_second(30), OVER), None);
+    assert_eq!(reported(&mut incidents, 1, &[TOKEN]), (vec![], vec![]));
     assert_eq!(
-        reported(&mut incidents, 2, &[token, held]).0,
+        reported(&mut incidents, 2, &[TOKEN, HELD]).0,
         [Kind::MessageHeld]
     );
 }
@@ -156,37 +159,23 @@ fn a_problem_that_is_gone_before_its_alert_is_not_reported_unless_it_comes_back(
 #[test]
 fn a_cause_that_was_gone_before_its_alert_keeps_no_consequence_back() {
     let mut incidents = Incidents::default();
-    let held = (Kind::MessageHeld, "held");
-    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
-    assert_eq!(reported(&mut incidents, 0, &[held]).0, [Kind::MessageHeld]);
-    let half = Moment {
-        at: at(0).at + MINUTE / 2,
-        running: at(0).running + MINUTE / 2,
-    };
-    let seen = [held, token].map(|(kind, of)| condition(kind, of));
+    assert_eq!(reported(&mut incidents, 0, &[HELD]).0, [Kind::MessageHeld]);
+    let seen = [HELD, TOKEN].map(|(kind, of)| condition(kind, of));
 
-    assert_eq!(incidents.compare(seen.to_vec(), half, OVER), None);
+    assert_eq!(incidents.compare(seen.to_vec(), at_second(30), OVER), None);
     assert_eq!(
-        reported(&mut incidents, 1, &[held, waits]).0,
+        reported(&mut incidents, 1, &[HELD, WAITS]).0,
         [Kind::MailWaits]
     );
 }
 
 #[test]
-fn an_event_is_reported_although_the_pause_is_as_long_as_it_lasts() {
+fn an_event_during_the_pause_is_reported_even_if_over_after_is_as_short() {
     let mut incidents = Incidents::default();
-    let event = |subject: &str| {
-        let mut event = condition(Kind::MessageFailed, subject);
-        event.happened_ago_ms = Some(0);
-        event
-    };
-    assert!(incidents.compare(vec![event("a")], at(0), MINUTE).is_some());
-    let soon = Moment {
-        at: at(0).at + MINUTE / 4,
-        running: at(0).running + MINUTE / 4,
-    };
+    let [first, second] = ["a", "b"].map(|subject| vec![event(subject, Duration::ZERO)]);
+    assert!(incidents.compare(first, at(0), MINUTE).is_some());
 
-    assert_eq!(incidents.compare(vec![event("b")], soon, MINUTE), None);
+    assert_eq!(incidents.compare(second, at_second(15), MINUTE), None);
     let changes = incidents.compare(Vec::new(), at(2), MINUTE).unwrap();
 
     assert_eq!(changes.began[0].condition.subject.as_deref(), Some("b"));
@@ -195,13 +184,12 @@ fn an_event_is_reported_although_the_pause_is_as_long_as_it_lasts() {
 #[test]
 fn a_consequence_that_ends_before_its_cause_is_not_reported() {
     let mut incidents = Incidents::default();
-    let (token, waits) = ((Kind::NoToken, "contoso"), (Kind::MailWaits, ""));
 
     assert_eq!(
-        reported(&mut incidents, 0, &[waits, token]).0,
+        reported(&mut incidents, 0, &[WAITS, TOKEN]).0,
         [Kind::NoToken]
     );
-    assert_eq!(reported(&mut incidents, 2, &[waits]), (vec![], vec![]));
+    assert_eq!(reported(&mut incidents, 2, &[WAITS]), (vec![], vec![]));
     assert_eq!(
         reported(&mut incidents, 6, &[]),
         (vec![], vec![Kind::NoToken])
@@ -220,11 +208,7 @@ fn a_hundred_mailboxes_that_fail_one_after_the_other_are_a_few_alerts() {
             .map(|name| condition(Kind::SignInNeeded, name))
             .collect();
         // One mailbox in two seconds.
-        let millis = i64::from(n) * 2000;
-        let now = Moment {
-            at: Timestamp::from_millis(millis),
-            running: RunningTime::from_millis(millis),
-        };
+        let now = at_second(2 * u64::from(n));
         alerts += u32::from(incidents.compare(seen, now, OVER).is_some());
     }
 
@@ -235,11 +219,7 @@ fn a_hundred_mailboxes_that_fail_one_after_the_other_are_a_few_alerts() {
 #[test]
 fn an_event_does_not_end_and_begins_again_a_while_after_it_last_happened() {
     let mut incidents = Incidents::default();
-    let failed = |ago: u64| {
-        let mut failed = condition(Kind::MessageFailed, "");
-        failed.happened_ago_ms = Some(ago * 60_000);
-        vec![failed]
-    };
+    let failed = |minutes: u32| vec![event("", MINUTE * minutes)];
 
     assert!(incidents.compare(failed(0), at(0), OVER).is_some());
     assert!(incidents.compare(failed(0), at(4), OVER).is_none());
@@ -251,8 +231,7 @@ fn an_event_does_not_end_and_begins_again_a_while_after_it_last_happened() {
 #[test]
 fn an_event_is_not_among_the_problems_that_go_on() {
     let mut incidents = Incidents::default();
-    let mut failed = condition(Kind::MessageFailed, "");
-    failed.happened_ago_ms = Some(0);
+    let failed = event("", Duration::ZERO);
     let held = condition(Kind::MessageHeld, "");
     let open = |seen, minute, incidents: &mut Incidents| {
         let changes = incidents.compare(seen, at(minute), OVER);
@@ -270,13 +249,8 @@ fn an_event_between_two_looks_is_reported_and_only_once() {
     let mut incidents = Incidents::default();
     let over = Duration::from_secs(1);
     let mut look = |second: u64, ago: u64| {
-        let mut failed = condition(Kind::MessageFailed, "");
-        failed.happened_ago_ms = Some(ago * 1000);
-        let now = Moment {
-            at: at(0).at + Duration::from_secs(second),
-            running: at(0).running + Duration::from_secs(second),
-        };
-        let changes = incidents.compare(vec![failed], now, over);
+        let failed = event("", Duration::from_secs(ago));
+        let changes = incidents.compare(vec![failed], at_second(second), over);
         changes.map(|changes| (changes.began.len(), changes.ended.len()))
     };
 
@@ -289,8 +263,7 @@ fn an_event_between_two_looks_is_reported_and_only_once() {
 #[test]
 fn an_event_began_when_it_happened_by_the_wall_clock() {
     let mut incidents = Incidents::default();
-    let mut failed = condition(Kind::MessageFailed, "");
-    failed.happened_ago_ms = Some(0);
+    let mut failed = event("", Duration::ZERO);
     // The relay was stopped for most of this time.
     failed.since = Some(at(0).at);
 
