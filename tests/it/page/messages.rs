@@ -145,7 +145,9 @@ async fn the_answer_to_an_order_leads_to_a_page_that_repeats_nothing() {
     let fields = [("action", "hold"), ("id", &*id), ("back", "/messages")];
     let (place, _) = browser.order("/messages/actions", &fields);
     assert!(run(&home, &["queue", "release", &id]).status.success());
-    relay.wait_until(|| state(&home, &id) == "waiting");
+    recorded(&relay, &home, "deferred", |line| {
+        line["id"] == *id && line["attempt"] == 2
+    });
 
     // Loaded again, and its form sent again.
     assert!(browser.get(&place).body.contains("1 message held"));
