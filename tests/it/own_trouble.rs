@@ -141,7 +141,8 @@ async fn a_proxy_that_answers_every_request_costs_no_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_fails_while_others_get_through_expires_with_a_report() {
     let graph = stand_in().await;
-    let sections = "retry = [\"100ms\"]\nexpire_after = \"1s\"";
+    // Long enough for the message that gets through meanwhile.
+    let sections = "retry = [\"100ms\"]\nexpire_after = \"5s\"";
     let home = Home::with(&graph).delivery(sections).build();
     let relay = Relay::start(&home);
     block(&graph, 403, Some(MARKER));

@@ -210,7 +210,9 @@ async fn a_client_that_never_begins_a_message_is_disconnected() {
         assert!(ended, "{said}: {last}");
     }
 
-    // Once it has sent mail, a client may keep its connection.
+    // Once it has sent mail, a client may keep its connection. Sending it takes some of the time.
+    let limits = "pre_mail_timeout = \"3s\"";
+    let relay = Home::with(&graph).limits(limits).start();
     let mut client = relay.connect();
     client.expect("EHLO client.example", "250");
     let content = message("kept", "a@example.org");

@@ -20,7 +20,7 @@ use crate::common::tls::Identity;
 use crate::common::wire::in_data;
 
 /// A session may last this long; a silence, much longer.
-const LIMITS: &str = "session_timeout = \"1s\"";
+const LIMITS: &str = "session_timeout = \"3s\"";
 
 /// Sends a byte at regular intervals until the relay closes the connection; returns the
 /// relay's replies.
@@ -127,7 +127,7 @@ async fn a_silent_client_times_out_in_every_phase() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_replies_is_disconnected() {
     let graph = stand_in().await;
-    let limits = "command_timeout = \"500ms\"";
+    let limits = "command_timeout = \"3s\"";
     let relay = Home::with(&graph).limits(limits).start();
     let deaf = relay.connect();
     let mut stream = deaf.stream();
