@@ -78,8 +78,17 @@ pub const SMALL: u64 = 1024 * 1024;
 ///
 /// Those of reading; also if it has more than [`SMALL`] bytes.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    read_small_of(&File::open(path)?)
+}
+
+/// Does the same for an open file.
+///
+/// # Errors
+///
+/// As in [`read_small`].
+pub fn read_small_of(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(SMALL + 1).read_to_end(&mut bytes)?;
+    file.take(SMALL + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SMALL {
         let words = "it has more than 1 MB: this cannot be the file that is meant";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));

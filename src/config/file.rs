@@ -43,7 +43,7 @@ use super::units::OrOff;
 use super::units::Span;
 use super::units::SpanOrOff;
 use super::warnings;
-use crate::credentials::unreadable;
+use crate::credentials;
 use crate::mail::Address;
 use crate::mail::Surroundings;
 use crate::platform::system;
@@ -423,10 +423,11 @@ fn http(top: &mut Section<'_>) -> Http {
     let ca_file = section.marked::<PathBuf>("ca_file");
     if let Some(ca_file) = &ca_file
         && section.can_test(&ca_file.span, &[&ca_file.value])
-        && let Err(error) = std::fs::File::open(&ca_file.value)
+        && let Err(error) = credentials::open(&ca_file.value)
     {
-        let message = format!("ca_file: {}", unreadable(&ca_file.value, &error));
-        section.problem_of_file(&ca_file.span, ProblemKind::Unreadable, message);
+        let message = format!("ca_file: {}", error.words(&ca_file.value));
+        let kind = ProblemKind::of_file(error.is_unreadable());
+        section.problem_of_file(&ca_file.span, kind, message);
     }
     let http = Http {
         proxy: proxy.map(|proxy| ProxyUrl(proxy.value)),

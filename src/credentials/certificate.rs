@@ -5,6 +5,7 @@
 //! [`CertificateFiles::stamp`] and loads the files again if they have changed.
 
 use std::fs;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
 
+use super::OpenError;
+use super::open;
 use super::unreadable;
 use crate::clock::Timestamp;
 use crate::disk;
@@ -47,6 +50,14 @@ pub enum CertificateError {
         /// Why.
         #[source]
         error: io::Error,
+    },
+    /// The path is that of a folder or a device.
+    #[error("{} {wrong}", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is, and what to do.
+        wrong: &'static str,
     },
     /// Everybody may read the key.
     #[error("{} can be read by everybody (mode {mode:04o}): chmod 640 {}", path.display(), path.display())]
@@ -92,7 +103,7 @@ impl CertificateFiles {
     ///
     /// Says which file is not usable, and why.
     pub fn load(&self) -> Result<CertifiedKey, CertificateError> {
-        let pem = read(&self.certificate_file)?;
+        let pem = read(&self.certificate_file, |_, _| Ok(()))?;
         let format = |path: &Path, what| {
             let path = path.to_owned();
             move |error| CertificateError::Format { path, what, error }
@@ -104,8 +115,8 @@ impl CertificateFiles {
                 false => Ok(chain),
             })
             .map_err(format(&self.certificate_file, "certificate"))?;
-        refuse_if_open(&self.private_key_file)?;
-        let key = PrivateKeyDer::from_pem_slice(&read(&self.private_key_file)?)
+        let key = read(&self.private_key_file, refuse_if_open)?;
+        let key = PrivateKeyDer::from_pem_slice(&key)
             .map_err(format(&self.private_key_file, "private key"))?;
         let provider = CryptoProvider::get_default().cloned();
         let provider =
@@ -119,7 +130,7 @@ impl CertificateFiles {
     ///
     /// It cannot be read.
     pub fn ends(&self) -> Result<Timestamp, CertificateError> {
-        let pem = read(&self.certificate_file)?;
+        let pem = read(&self.certificate_file, |_, _| Ok(()))?;
         let der = CertificateDer::from_pem_slice(&pem).map_err(|error| {
             let path = self.certificate_file.clone();
             let what = "certificate";
@@ -151,20 +162,28 @@ impl CertificateFiles {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    disk::read_small(path).map_err(|error| CertificateError::Unreadable {
+fn read(
+    path: &Path,
+    test: impl FnOnce(&Path, &Metadata) -> Result<(), CertificateError>,
+) -> Result<Vec<u8>, CertificateError> {
+    let unreadable = |error| CertificateError::Unreadable {
         path: path.to_owned(),
         error,
-    })
+    };
+    let (file, metadata) = open(path).map_err(|error| match error {
+        OpenError::Unreadable(error) => unreadable(error),
+        OpenError::NotAFile(wrong) => CertificateError::NotAFile {
+            path: path.to_owned(),
+            wrong,
+        },
+    })?;
+    test(path, &metadata)?;
+    disk::read_small_of(&file).map_err(unreadable)
 }
 
 /// A group may read it: certificates are commonly shared that way.
-fn refuse_if_open(path: &Path) -> Result<(), CertificateError> {
-    let metadata = fs::metadata(path).map_err(|error| CertificateError::Unreadable {
-        path: path.to_owned(),
-        error,
-    })?;
-    let mode = files::mode(&metadata);
+fn refuse_if_open(path: &Path, metadata: &Metadata) -> Result<(), CertificateError> {
+    let mode = files::mode(metadata);
     if mode & 0o007 == 0 {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 //! hour), so a changed file needs no restart.
 
 use std::fmt;
-use std::fs;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::NOT_THERE;
+use super::OpenError;
 use super::handed::VARIABLE;
 use super::handed::is_out_of_reach;
+use super::open;
 use crate::disk;
 use crate::platform::files;
 use crate::platform::users;
@@ -37,6 +39,14 @@ pub enum SecretError {
     /// The file cannot be read.
     #[error("cannot read {}: {}{}", .0, .1, remedy(.0, .1))]
     Unreadable(SecretSource, #[source] io::Error),
+    /// The path is that of a folder or a device.
+    #[error("{} {wrong}", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is, and what to do.
+        wrong: &'static str,
+    },
     /// Group or others may read the file.
     #[error(
         "{} can be read by others (mode {mode:04o}): chmod 600 {}",
@@ -83,17 +93,15 @@ impl SecretSource {
     /// Says what could not be read, and why.
     pub fn read(&self) -> Result<SecretString, SecretError> {
         let text = match self {
-            Self::File(path) => {
-                refuse_if_open(self, path)?;
-                self.read_file(path)?
-            }
+            Self::File(path) => self.read_file(path, refuse_if_open)?,
             Self::Environment(name) => {
                 std::env::var(name).map_err(|_| SecretError::Unset(self.clone()))?
             }
             Self::Credential(name) => {
                 let folder =
                     std::env::var_os(VARIABLE).ok_or_else(|| SecretError::Unset(self.clone()))?;
-                self.read_file(&PathBuf::from(folder).join(name))?
+                // systemd sees to its permissions.
+                self.read_file(&PathBuf::from(folder).join(name), |_, _| Ok(()))?
             }
         };
         // Editors leave a byte order mark, a line end or spaces.
@@ -107,9 +115,21 @@ impl SecretSource {
         Ok(SecretString::from(secret))
     }
 
-    fn read_file(&self, path: &Path) -> Result<String, SecretError> {
-        let bytes =
-            disk::read_small(path).map_err(|error| SecretError::Unreadable(self.clone(), error))?;
+    fn read_file(
+        &self,
+        path: &Path,
+        test: impl FnOnce(&Path, &Metadata) -> Result<(), SecretError>,
+    ) -> Result<String, SecretError> {
+        let unreadable = |error| SecretError::Unreadable(self.clone(), error);
+        let (file, metadata) = open(path).map_err(|error| match error {
+            OpenError::Unreadable(error) => unreadable(error),
+            OpenError::NotAFile(wrong) => SecretError::NotAFile {
+                path: path.to_owned(),
+                wrong,
+            },
+        })?;
+        test(path, &metadata)?;
+        let bytes = disk::read_small_of(&file).map_err(unreadable)?;
         // Secrets are UTF-8: other bytes are reported as damage.
         Ok(String::from_utf8(bytes).unwrap_or_else(|_| "\0".to_owned()))
     }
@@ -175,11 +195,9 @@ fn remedy(source: &SecretSource, error: &io::Error) -> String {
 
 /// A file of root's may be readable by a group: root chose that group. So Kubernetes and
 /// Debian pass secrets to a service.
-fn refuse_if_open(source: &SecretSource, path: &Path) -> Result<(), SecretError> {
-    let metadata =
-        fs::metadata(path).map_err(|error| SecretError::Unreadable(source.clone(), error))?;
-    let mode = files::mode(&metadata);
-    if !is_open(mode, files::owner(&metadata).uid) {
+fn refuse_if_open(path: &Path, metadata: &Metadata) -> Result<(), SecretError> {
+    let mode = files::mode(metadata);
+    if !is_open(mode, files::owner(metadata).uid) {
         return Ok(());
     }
     Err(SecretError::Open {
@@ -195,6 +213,7 @@ fn is_open(mode: u32, owner: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
 
     use secrecy::ExposeSecret;
 
@@ -215,6 +234,23 @@ mod tests {
         ] {
             assert_eq!(is_open(mode, owner), open, "{mode:04o} of {owner}");
         }
+    }
+
+    #[test]
+    fn a_folder_and_a_device_are_refused_without_advice_about_their_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        for mode in [0o700, 0o755, 0o1777] {
+            fs::set_permissions(path, files::permissions(mode)).unwrap();
+            let error = SecretSource::File(path.to_owned()).read().unwrap_err();
+            let words = format!("{} is a folder: name the file in it", path.display());
+            assert_eq!(error.to_string(), words, "{mode:04o}");
+            assert!(!error.is_unreadable());
+        }
+
+        let error = SecretSource::File("/dev/null".into()).read().unwrap_err();
+        let words = "/dev/null is not a regular file: name the file with the content";
+        assert_eq!(error.to_string(), words);
     }
 
     #[test]

@@ -183,6 +183,11 @@ pub fn names(file: &Metadata) -> u64 {
     file.nlink()
 }
 
+/// Whether it is a device, which has no content of its own: `/dev/null`.
+pub fn is_device(kind: FileType) -> bool {
+    kind.is_char_device() || kind.is_block_device()
+}
+
 /// Whether it is a named pipe.
 pub fn is_pipe(kind: FileType) -> bool {
     kind.is_fifo()

@@ -333,6 +333,46 @@ fn a_secret_that_others_can_read_is_refused_with_the_remedy() {
 }
 
 #[test]
+fn a_secret_is_read_through_a_link_and_from_a_pipe() {
+    let home = home_with(&ACCOUNT.replace("SECRET", "SECRET-link"));
+    std::os::unix::fs::symlink(home.path("secret"), home.path("secret-link")).unwrap();
+    assert!(run("check", &home).status.success());
+
+    let home = home_with(&ACCOUNT.replace("SECRET", "/dev/stdin"));
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, b"a-secret\n").unwrap();
+    drop(writer);
+    let output = binary()
+        .arg("check")
+        .arg("--config")
+        .arg(&home.config)
+        .stdin(reader)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_named_as_one() {
+    let account = ACCOUNT.replace("SECRET", "/tmp");
+    assert_eq!(
+        complaint(&account),
+        ["relay.toml:4:22: client secret: /tmp is a folder: name the file in it"]
+    );
+
+    let webhook = "[[alert]]\nwebhook = \"https://alerts.contoso.com\"\nsecret_file = \"/tmp\"\n";
+    let http = "[http]\nca_file = \"/dev/null\"\n";
+    assert_eq!(
+        complaint(&format!("{webhook}{http}{ACCOUNT}")),
+        [
+            "relay.toml:3:15: secret_file: /tmp is a folder: name the file in it",
+            "relay.toml:5:11: ca_file: /dev/null is not a regular file: name the file with the \
+             content",
+        ]
+    );
+}
+
+#[test]
 fn promise_6_a_listener_beyond_loopback_needs_a_list_of_networks() {
     let said = complaint(&format!(
         "[[listener]]\naddress = \"0.0.0.0:2525\"\n{ACCOUNT}"

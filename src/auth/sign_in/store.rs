@@ -332,6 +332,10 @@ fn key(data_dir: &Path) -> Result<Key, StoreError> {
     let path = data_dir.join(KEY);
     let failed = |error| file_error(&path, error);
     match fs::metadata(&path) {
+        Ok(metadata) if !metadata.is_file() => {
+            let words = "this is not a file: remove it, and the relay creates the key";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, words)));
+        }
         Ok(metadata) => {
             let mode = files::mode(&metadata);
             if mode & 0o077 != 0 {
@@ -412,6 +416,17 @@ mod tests {
                 .unwrap()
         );
         assert!(!file("a@x.example").exists());
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_the_key_is_not_to_be_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(KEY)).unwrap();
+
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+
+        assert!(error.contains("not a file: remove it"), "{error}");
+        assert!(!error.contains("chmod"), "{error}");
     }
 
     #[tokio::test]

@@ -15,10 +15,10 @@ use crate::config::reader::Marked;
 use crate::config::reader::Secret;
 use crate::config::reader::Section;
 use crate::config::units::Day;
+use crate::credentials;
 use crate::credentials::CertificateFiles;
 use crate::credentials::SecretSource;
 use crate::credentials::is_out_of_reach;
-use crate::credentials::unreadable;
 
 /// A credential for Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,13 +303,11 @@ fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Creden
 fn federated_token(section: &mut Section<'_>) -> Option<Credential> {
     let marked = section.marked::<PathBuf>("federated_token_file")?;
     if section.can_test(&marked.span, &[&marked.value])
-        && let Err(error) = std::fs::File::open(&marked.value)
+        && let Err(error) = credentials::open(&marked.value)
     {
-        let message = format!(
-            "federated_token_file: {}",
-            unreadable(&marked.value, &error)
-        );
-        section.problem_of_file(&marked.span, ProblemKind::Unreadable, message);
+        let message = format!("federated_token_file: {}", error.words(&marked.value));
+        let kind = ProblemKind::of_file(error.is_unreadable());
+        section.problem_of_file(&marked.span, kind, message);
     }
     Some(Credential::FederatedToken(marked.value))
 }

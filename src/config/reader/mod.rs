@@ -36,8 +36,9 @@ use self::unknown::Owner;
 use self::variables::Form;
 use self::variables::Scope;
 use self::variables::Value;
+use crate::credentials;
+use crate::credentials::OpenError;
 use crate::credentials::handed;
-use crate::credentials::unreadable;
 use crate::disk;
 
 /// A value that comes from an environment variable.
@@ -460,10 +461,13 @@ fn content(path: &Path) -> Result<String, (ProblemKind, String)> {
         return Err((ProblemKind::Wrong, message.to_owned()));
     }
     let shown = path.display();
-    let bytes = disk::read_small(path).map_err(|error| {
-        let message = unreadable(path, &error);
-        (ProblemKind::Unreadable, message)
-    })?;
+    let refused = |error: OpenError| {
+        let kind = ProblemKind::of_file(error.is_unreadable());
+        (kind, error.words(path))
+    };
+    let (file, _) = credentials::open(path).map_err(refused)?;
+    let bytes = disk::read_small_of(&file);
+    let bytes = bytes.map_err(|error| refused(OpenError::Unreadable(error)))?;
     let text = String::from_utf8(bytes).map_err(|_| {
         let message = format!("{shown} is not UTF-8 text: write only the value into it");
         (ProblemKind::Wrong, message)
