@@ -18,6 +18,7 @@ use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use ring::hmac;
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
 use super::notice::NotSent;
 use super::notice::Notice;
@@ -36,6 +37,8 @@ use crate::http::one_line;
 pub(super) struct Client {
     webhook: Webhook,
     http: Http,
+    /// For the whole request, from the connection to the answer.
+    patience: Duration,
     clock: Clock,
 }
 
@@ -52,13 +55,15 @@ impl Client {
             true => Reach::Direct,
             false => Reach::Internet,
         };
+        let patience = http.timeout.min(TIMEOUT);
         let settings = config::Http {
-            timeout: http.timeout.min(TIMEOUT),
+            timeout: patience,
             ..http.clone()
         };
         Ok(Self {
             webhook: webhook.clone(),
             http: Http::new(&settings, reach, clock.clone())?,
+            patience,
             clock,
         })
     }
@@ -81,7 +86,12 @@ impl Client {
             request = request.header("webhook-signature", signature);
         }
         let size = body.len() as u64;
-        let answer = self.http.send(request.body(body), size).await;
+        // The client adds the time to connect, and that for a large body.
+        let answer = self.http.send(request.body(body), size);
+        let answer = timeout(self.patience, answer).await.map_err(|_| {
+            let host = self.webhook.host();
+            NotSent(format!("no answer from {host}: timed out"))
+        })?;
         let answer = answer.map_err(|error| NotSent(one_line(&error.to_string())))?;
         if (200..300).contains(&answer.status) {
             return Ok(());
@@ -143,4 +153,36 @@ fn signature(
     context.update(body);
     let tag = context.sign();
     Ok(format!("v1,{}", BASE64_STANDARD.encode(tag.as_ref())))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_limit_holds_for_the_whole_request() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let webhook = Webhook {
+            url: Url::parse(&url).unwrap(),
+            secret: None,
+            format: WebhookFormat::Json,
+        };
+        let limit = Duration::from_secs(1);
+        let settings = config::Http {
+            proxy: None,
+            ca_file: None,
+            timeout: limit,
+        };
+        let client = Client::new(&webhook, &settings).unwrap();
+        let notice = Notice::test("1".to_owned(), Clock::System.now());
+
+        let sent = client.send(&notice, "relay.example");
+        // With the time to connect on top, it would be twice the limit.
+        let failed = timeout(limit * 9 / 5, sent).await.unwrap().unwrap_err();
+
+        assert!(failed.0.ends_with("timed out"), "{failed}");
+    }
 }
