@@ -88,7 +88,7 @@
 //!    rules, [`mime`] the code that they use.
 //! 6. No open relay: `config/listeners/mod.rs`.
 //! 7. Secrets don't leak: [`config`], [`auth`], [`http`], `alerts/webhook.rs`,
-//!    `telemetry/transcripts.rs`.
+//!    `telemetry/transcripts/`.
 //!
 //! # Who may import whom
 //!

@@ -1,7 +1,7 @@
 //! What a session was refused, for the history: which of its transactions, recipients
 //! and passwords, with the reply.
 //!
-//! It hears what the client says and what it is answered, as `transcripts.rs` does, and
+//! It hears what the client says and what it is answered, as `transcripts/` does, and
 //! knows no more of SMTP than which command a reply belongs to. What is refused is
 //! handed over when no transaction is open, so that the Subject is known where the
 //! content has come.
