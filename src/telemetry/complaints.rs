@@ -38,15 +38,17 @@ pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Displ
     }
 }
 
-/// A session was refused or cut off.
-pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) {
+/// A session was refused or cut off. Returns whether the log names its number.
+pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) -> bool {
     let Trouble { what, remedy } = trouble;
-    if WARNINGS.is_due(client, "session", remedy) {
+    let is_due = WARNINGS.is_due(client, "session", remedy);
+    if is_due {
         warn!(
             event = "session", number, %client, what, remedy,
             "a client was refused or cut off: graph-relay sessions show {number}"
         );
     }
+    is_due
 }
 
 /// A client does something non-standard that the relay tolerates.

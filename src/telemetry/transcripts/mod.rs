@@ -4,7 +4,9 @@
 //! A session that ends well is not kept. A session with a refusal, or one that was cut off,
 //! keeps its lines, without passwords and without the content of messages. The last [`KEPT`]
 //! are kept in memory: a restart deletes them. No client can fill the disk with them, or
-//! push out those of another client.
+//! push out those of another client, or the one that the log names.
+
+mod ring;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,18 +18,13 @@ use serde::Deserialize;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use self::ring::Ring;
 use crate::clock::Clock;
 use crate::clock::Timestamp;
-use crate::mail::Client;
 use crate::telemetry::complaints;
 
 /// How many transcripts are kept.
 pub const KEPT: usize = 300;
-/// How many of them may belong to one client (an IPv4 address, or a /64), so that no client
-/// can push out what an administrator needs.
-const OF_A_CLIENT: usize = 30;
-/// How many of these may have gone wrong in the same way.
-const OF_A_KIND: usize = 3;
 /// How many lines of a transcript are kept from its beginning, and as many from its end.
 const LINES: usize = 30;
 /// How many characters of a line are kept.
@@ -36,13 +33,6 @@ const LONGEST: usize = 160;
 /// The transcripts of the last sessions that went wrong; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Transcripts(Arc<Mutex<Ring>>);
-
-#[derive(Debug, Default)]
-struct Ring {
-    /// The number of the last one.
-    last: u64,
-    kept: VecDeque<Transcript>,
-}
 
 /// One session that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -331,7 +321,9 @@ impl Transcripts {
             omitted: recording.omitted,
         });
         drop(ring);
-        complaints::session_kept(number, client, &first);
+        if complaints::session_kept(number, client, &first) {
+            self.ring().name(number, client, &first);
+        }
     }
 
     /// Returns all that are kept, the oldest first.
@@ -351,34 +343,9 @@ impl Transcripts {
     }
 }
 
-impl Ring {
-    /// Deletes the oldest transcripts, first those of the same client if it has reached its
-    /// share.
-    fn make_room(&mut self, client: IpAddr, trouble: &Trouble) {
-        let client = Client::at(client);
-        let is_theirs = |kept: &Transcript| Client::at(kept.client) == client;
-        let is_alike = |kept: &Transcript| {
-            let first = kept.troubles.first();
-            is_theirs(kept) && first.is_some_and(|first| first.remedy == trouble.remedy)
-        };
-        if self.kept.iter().filter(|kept| is_alike(kept)).count() >= OF_A_KIND {
-            self.forget_first(is_alike);
-        } else if self.kept.iter().filter(|kept| is_theirs(kept)).count() >= OF_A_CLIENT {
-            self.forget_first(is_theirs);
-        } else if self.kept.len() >= KEPT {
-            self.kept.pop_front();
-        }
-    }
-
-    fn forget_first(&mut self, is: impl Fn(&Transcript) -> bool) {
-        if let Some(at) = self.kept.iter().position(is) {
-            self.kept.remove(at);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::ring::OF_A_CLIENT;
     use super::*;
 
     fn keep(transcripts: &Transcripts, recording: Recording) {
@@ -416,7 +383,8 @@ mod tests {
         let kept = transcripts.list();
         let numbers: Vec<u64> = kept.iter().map(|kept| kept.number).collect();
         let last = 2 * KEPT as u64 + 2;
-        assert_eq!(numbers, [1, 2, last - 2, last - 1, last]);
+        // The log names the first: the others are counted.
+        assert_eq!(numbers, [1, 2, 3, last - 1, last]);
 
         for n in 0..KEPT {
             let client = "2001:db8::1".parse().unwrap();

@@ -38,6 +38,12 @@ async fn a_client_with_repeated_errors_is_logged_once_a_minute_with_a_count() {
     let number = device["number"].as_u64().unwrap().to_string();
     let shown = said(&run(&home, &["sessions", "show", &number]));
     assert!(shown.contains("printer.example"), "{shown}");
+    // Each session that the log names is still there, after hundreds of the same kind.
+    for named in relay.events("session") {
+        let number = named["number"].as_u64().unwrap().to_string();
+        let shown = run(&home, &["sessions", "show", &number]);
+        assert!(shown.status.success(), "{shown:?}");
+    }
     relay.stop();
     let warnings = relay
         .all()
