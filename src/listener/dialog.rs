@@ -315,7 +315,7 @@ impl<'a> Dialog<'a> {
             let Refused { verdict, cause, .. } = refused;
             self.count_refused(&verdict);
             let reply = self.session.not_now(verdict);
-            complaints::refused(client, envelope, 0, &reply, &cause);
+            complaints::refused(client, envelope, None, &reply, &cause);
             self.connection.refusals.content(Caption::default(), &cause);
             return Ok(reply);
         }

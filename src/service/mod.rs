@@ -466,6 +466,7 @@ fn session_settings(config: &Config) -> session::Settings {
     session::Settings {
         hostname: config.hostname.clone(),
         message_size: config.limits.largest_message(),
+        size_in_config: config.limits.message_size,
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
         aliases: Arc::clone(&config.aliases),

@@ -189,7 +189,7 @@ impl Session {
             .is_some_and(|size| size > self.settings.message_size)
         {
             // RFC 1870 6.1.
-            Some(Reply::too_big(self.settings.message_size))
+            Some(Reply::too_big(&self.settings))
         } else {
             // RFC 4954 6 lets the server decide what a user may send as.
             let identity = self.identity.as_ref();

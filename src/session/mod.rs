@@ -58,6 +58,8 @@ pub struct Settings {
     pub hostname: String,
     /// The largest content in bytes, announced by SIZE.
     pub message_size: u64,
+    /// The same as it is set, which is more if the spool cannot hold such a message.
+    pub size_in_config: u64,
     /// The most recipients of one transaction.
     pub recipients: usize,
     /// The number of refused commands after which the session is closed.
@@ -360,7 +362,7 @@ impl Session {
                 self.before = Before::Message;
                 Reply::queued(id)
             }
-            Verdict::TooBig => Reply::too_big(self.settings.message_size),
+            Verdict::TooBig => Reply::too_big(&self.settings),
             Verdict::HeaderTooBig(limit) => Reply::header_too_big(limit),
             Verdict::Malformed(faults) => Reply::bad_content(faults.words()),
             Verdict::Binary => {

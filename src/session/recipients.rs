@@ -211,6 +211,7 @@ mod tests {
         let settings = Settings {
             hostname: "relay.example".into(),
             message_size: 10_000,
+            size_in_config: 10_000,
             recipients: 4,
             errors: 99,
             aliases: Arc::new(Aliases::new(&aliases, Surroundings::default()).unwrap()),

@@ -19,6 +19,7 @@ fn session(access: Access) -> Session {
     let settings = Settings {
         hostname: "relay.example".into(),
         message_size: 10_000,
+        size_in_config: 10_000,
         recipients: 2,
         errors: 5,
         aliases: Arc::default(),

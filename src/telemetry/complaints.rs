@@ -24,9 +24,15 @@ use super::transcripts::Trouble;
 use crate::mail::Client;
 use crate::mail::Envelope;
 
-/// A message was refused at DATA or after it; `reply` is what the client received, `cause`
-/// is for the administrator.
-pub fn refused(client: IpAddr, envelope: &Envelope, size: u64, reply: &dyn Display, cause: &str) {
+/// A message was refused at DATA or after it; `size` is that of the whole message, if it was
+/// received, `reply` is what the client received, `cause` is for the administrator.
+pub fn refused(
+    client: IpAddr,
+    envelope: &Envelope,
+    size: Option<u64>,
+    reply: &dyn Display,
+    cause: &str,
+) {
     let text = reply.to_string();
     // The text may contain an address.
     let code: Vec<&str> = text.splitn(3, ' ').take(2).collect();

@@ -288,6 +288,13 @@ async fn a_message_that_can_never_fit_into_the_spool_is_refused_for_good() {
     }
     let mut grows = begin(&relay, &sized("grows", 1_100_000));
     grows.expect(".", too_big);
+    let refused = relay.event("refused", |_| true);
+    assert!(refused.get("size").is_none(), "{refused}");
+    grows.expect("QUIT", "221 ");
+    let session = relay.event("session", |_| true);
+    let remedy = session["remedy"].as_str().unwrap();
+    assert!(remedy.starts_with("raise limits.spool_size"), "{remedy}");
+    assert!(!remedy.contains("message_size"), "{remedy}");
 
     let addresses = long_addresses();
     let to: Vec<&str> = addresses.iter().map(String::as_str).collect();

@@ -28,8 +28,8 @@ use crate::spool::Incoming;
 /// A received message and its verdict.
 pub(super) struct Received {
     pub(super) outcome: Result<Taken, Refused>,
-    /// Bytes of content.
-    pub(super) size: u64,
+    /// Bytes of content; `None` if not all of it was stored.
+    pub(super) size: Option<u64>,
 }
 
 /// What a message comes in by: its client's connection, and what decides about it.
@@ -60,8 +60,11 @@ impl Reception<'_, '_> {
         }
         let listener = self.policy.listener();
         let tolerated = tolerance::tolerate(reader.faults(), &incoming, listener, self.session);
-        let size = incoming.size();
-        let what = format!("a message of {size} bytes");
+        let size = stored.is_ok().then(|| incoming.size());
+        let what = match size {
+            Some(size) => format!("a message of {size} bytes"),
+            None => format!("a message, of which {} bytes were read", incoming.size()),
+        };
         self.connection.recording.happened(&what);
         let outcome = match tolerated.map_err(Refused::from).and(stored) {
             Ok(()) => self.accept(incoming, envelope).await,

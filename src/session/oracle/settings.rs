@@ -13,6 +13,7 @@ pub(super) fn settings(letters: &[u8]) -> (Settings, Access) {
     let mut settings = Settings {
         hostname: "relay.example".into(),
         message_size: 1_000_000,
+        size_in_config: 1_000_000,
         recipients: 3,
         errors: 20,
         aliases: Arc::default(),

@@ -2,14 +2,23 @@
 
 use crate::mail::EnhancedStatus;
 use crate::session::Reply;
+use crate::session::Settings;
 
 impl Reply {
-    pub(in crate::session) fn too_big(limit: u64) -> Self {
+    pub(in crate::session) fn too_big(settings: &Settings) -> Self {
+        let limit = settings.message_size;
         let text = format!("Message too big: at most {limit} bytes");
-        Self::new(552, EnhancedStatus::TOO_BIG, text).remedy(
-            "raise limits.message_size (and limits.spool_size if it is not much larger), or set \
-             the device to scan at a lower resolution",
-        )
+        let remedy = match limit < settings.size_in_config {
+            true => {
+                "raise limits.spool_size, which cannot hold a larger message, and restart the \
+                 relay; or set the device to scan at a lower resolution"
+            }
+            false => {
+                "raise limits.message_size (and limits.spool_size if it is not much larger), or \
+                 set the device to scan at a lower resolution"
+            }
+        };
+        Self::new(552, EnhancedStatus::TOO_BIG, text).remedy(remedy)
     }
 
     /// With fewer recipients it may fit.
