@@ -392,6 +392,23 @@ async fn files_of_the_same_name_arrive_all_and_in_their_order(size: usize) {
     assert!(arrival.attachments.iter().all(|it| it.name == "scan.pdf"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_larger_than_its_mailbox_may_send_fails_at_once() {
+    let settings = Settings {
+        max_send_size: 6 * 1024 * 1024,
+        ..Settings::default()
+    };
+    let graph = stand_in_with(settings).await;
+    let relay = relay(&graph, "oversize = \"attach\"");
+
+    let sent = message_of("text/plain", &lines(8_000_000));
+    send_one(&relay, &["a@example.org"], &sent);
+
+    let failed = relay.event("failed", |_| true);
+    assert_eq!(failed["code"], "ErrorMessageSizeExceeded", "{failed}");
+    assert_eq!(failed["attempt"], 1, "{failed}");
+}
+
 /// How often an attachment was sent in one request, and how often by an upload session.
 fn ways(graph: &Sandbox) -> [usize; 2] {
     let requests = graph.requests();

@@ -18,6 +18,7 @@
 //! | 429, 509, 503 with Retry-After | Deferred, throttled | the mailbox |
 //! | 503 with a known code | Deferred | the mailbox |
 //! | 408, 409, 412, 423 | Deferred | the message |
+//! | 4xx to a piece of an upload, except 413, 429 and ErrorMessageSizeExceeded | Deferred | the message |
 //! | its content is damaged | Failed: quarantined | |
 //! | 401, 403, 404 and every other 4xx without an error of Graph: from a proxy or gateway | Deferred, configuration | the account |
 //! | 413, every other 4xx with a code of Graph | Failed | |
@@ -206,7 +207,11 @@ impl Outcome {
                 retry_after,
                 asked: true,
                 ..Self::new(
-                    table::in_step(step, table::graph(status, &code, retry_after), Some(status)),
+                    table::in_step(
+                        step,
+                        table::graph(status, &code, retry_after),
+                        Some((status, code.as_str())),
+                    ),
                     reason,
                 )
             }

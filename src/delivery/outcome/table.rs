@@ -25,11 +25,15 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 pub(super) const OVER_QUOTA: &str = "ErrorSubmissionQuotaExceeded";
 /// The same in another spelling that was seen.
 pub(super) const OVER_MESSAGE_LIMIT: &str = "ErrorExceededMessageLimit";
+/// Graph's code for a message that is larger than its mailbox may send, which is also the answer
+/// to the piece of an upload that exceeds it.
+const OVER_SIZE: &str = "ErrorMessageSizeExceeded";
 /// See [`SHORTEST_WAIT`].
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// Applies the rules for sendMail to another step.
-pub(super) fn in_step(step: Step, kind: Kind, status: Option<u16>) -> Kind {
+pub(super) fn in_step(step: Step, kind: Kind, answer: Option<(u16, &str)>) -> Kind {
+    let status = answer.map(|(status, _)| status);
     match (step, kind) {
         (Step::SendMail, kind) => kind,
         // It was sent before, deleted, or is not visible yet.
@@ -38,6 +42,7 @@ pub(super) fn in_step(step: Step, kind: Kind, status: Option<u16>) -> Kind {
         (Step::SendDraft, kind) => kind,
         // Without looking nothing is known, and looking again does no harm.
         (Step::Look, Kind::Failed | Kind::Doubtful { .. }) => doubtful(Doubt::Look, None),
+        (Step::Upload, Kind::Failed) if answer.is_some_and(|(_, code)| code == OVER_SIZE) => kind,
         // The upload URL has a token of its own, which expires.
         (Step::Upload, _) if matches!(status, Some(400..=412 | 414..=428 | 430..=499)) => {
             unavailable(Scope::Message, None)
@@ -239,11 +244,20 @@ mod tests {
 
     #[test]
     fn a_403_that_prepares_is_about_drafts_unless_its_code_says_more() {
-        let kind = |code| in_step(Step::Prepare, graph(403, code, None), Some(403));
+        let kind = |code| in_step(Step::Prepare, graph(403, code, None), Some((403, code)));
 
         let access = configuration(Scope::Message, Fault::DraftAccess);
         assert_eq!(kind("ErrorAccessDenied"), access);
         assert_ne!(kind("ErrorAccountSuspend"), access);
+    }
+
+    #[test]
+    fn an_upload_that_exceeds_the_size_of_the_mailbox_fails() {
+        let kind = |code| in_step(Step::Upload, graph(400, code, None), Some((400, code)));
+
+        assert_eq!(kind("ErrorMessageSizeExceeded"), Kind::Failed);
+        assert_eq!(kind("InvalidRange"), unavailable(Scope::Message, None));
+        assert_eq!(kind(""), unavailable(Scope::Message, None));
     }
 
     #[test]
