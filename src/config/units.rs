@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 
 /// A number of bytes. MB is 1,000,000 bytes, MiB 1,048,576.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Written")]
 pub(super) struct ByteSize(pub(super) u64);
 
 impl TryFrom<String> for ByteSize {
@@ -38,7 +38,7 @@ impl TryFrom<String> for ByteSize {
 
 /// A length of time: `ms`, `s`, `m`, `h`, `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Written")]
 pub(super) struct Span(pub(super) Duration);
 
 impl TryFrom<String> for Span {
@@ -57,7 +57,7 @@ impl TryFrom<String> for Span {
 pub(super) struct Day(pub(super) Timestamp);
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write a day like 2027-11-30")]
 enum WrittenDay {
     Date(toml::value::Datetime),
     Text(String),
@@ -94,12 +94,41 @@ impl OrOff {
     }
 }
 
+/// A value without regard to its type, so that a wrong one is answered with a correct one.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write one value, not a list")]
 enum Written {
     Number(i64),
+    Fraction(f64),
+    Switch(bool),
     Word(String),
 }
+
+impl Written {
+    fn text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Fraction(number) => number.to_string(),
+            Self::Switch(switch) => switch.to_string(),
+            Self::Word(word) => word,
+        }
+    }
+}
+
+/// Types that are written as text: a number without a unit is as wrong as another text.
+macro_rules! of_text {
+    ($($type:ty),+) => {
+        $(impl TryFrom<Written> for $type {
+            type Error = String;
+
+            fn try_from(written: Written) -> Result<Self, String> {
+                written.text().try_into()
+            }
+        })+
+    };
+}
+
+of_text!(ByteSize, Span, SpanOrOff, SizeOrOff);
 
 impl TryFrom<Written> for OrOff {
     type Error = &'static str;
@@ -110,14 +139,16 @@ impl TryFrom<Written> for OrOff {
                 .map(Self::Number)
                 .map_err(|_| "the number is too large"),
             Written::Word(word) if word == "off" => Ok(Self::Off),
-            Written::Number(_) | Written::Word(_) => Err("write a number from 1, or \"off\""),
+            Written::Number(_) | Written::Fraction(_) | Written::Switch(_) | Written::Word(_) => {
+                Err("write a number from 1, or \"off\"")
+            }
         }
     }
 }
 
 /// A length of time, or `"off"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Written")]
 pub(super) enum SpanOrOff {
     Span(Duration),
     Off,
@@ -149,7 +180,7 @@ impl TryFrom<String> for SpanOrOff {
 
 /// A size from 1 byte, or `"off"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Written")]
 pub(super) enum SizeOrOff {
     Bytes(u64),
     Off,

@@ -122,7 +122,7 @@ fn all_errors_are_reported_together() {
         "relay.toml:5:10: tenant: \"a/b\" is neither an ID nor a domain",
         "relay.toml:6:11: mailbox: the address has no domain",
         "relay.toml:7:13: login_url: http:// is allowed only to this machine",
-        "relay.toml:9:16: message_size: invalid type: integer",
+        "relay.toml:9:16: message_size: \"35\" is not a size: write it like",
         "relay.toml:10:15: connections: must be from 1 to 1000000",
         "relay.toml:11:14: free_space: must be \"8 MB\" or more",
         "relay.toml:13:16: expire_after: \"4 weeks\" is not a time",
@@ -134,6 +134,29 @@ fn all_errors_are_reported_together() {
     for (said, expected) in said.iter().zip(expected) {
         assert!(said.starts_with(expected), "{said}\n{expected}");
     }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_answered_with_what_to_write() {
+    let said = complaint(&format!(
+        "[limits]\nrecipients = -1\nfree_space = 5\nsession_timeout = 30\nspool_size = true\n\
+         [delivery]\nworkers = \"4\"\nexpire_after = [\"4d\"]\n\
+         [history]\nsubjects = \"yes\"\n{ACCOUNT}"
+    ));
+
+    assert_eq!(
+        said,
+        [
+            "relay.toml:2:14: recipients: must be from 1 to 1000000",
+            "relay.toml:3:14: free_space: \"5\" is not a size: write it like \"35 MB\"",
+            "relay.toml:4:19: session_timeout: \"30\" is not a time: write it like \"30s\", \"5m\" or \
+             \"4d\"",
+            "relay.toml:5:14: spool_size: \"true\" is not a size: write it like \"35 MB\"",
+            "relay.toml:7:11: workers: write a whole number without quotes, like 5",
+            "relay.toml:8:16: expire_after: write one value, not a list",
+            "relay.toml:10:12: subjects: write true or false, without quotes",
+        ]
+    );
 }
 
 #[test]
@@ -1005,11 +1028,10 @@ fn common_mistakes_are_reported_with_the_correct_form() {
     ));
 
     let expected = [
-        "relay.toml:1:20: internal_domains: invalid type: string \"corp.local\", expected a list, in \
-         brackets like [\"...\"]",
-        "relay.toml:4:19: redirect_all_to: invalid type: list, expected a string",
+        "relay.toml:1:20: internal_domains: write a list, in brackets like [\"...\"]",
+        "relay.toml:4:19: redirect_all_to: write one text in quotes, not a list",
         "relay.toml:5:11: bare_cr: unknown value `accept`, expected `normalise` or `refuse`",
-        "relay.toml:6:7: nul: expected a text in quotes",
+        "relay.toml:6:7: nul: write a text in quotes",
         "relay.toml:13:5: x: \"a@contoso.com, b@contoso.com\": this is more than one address: write several \
          addresses as a list, [\"it@contoso.com\", \"anna@contoso.com\"]",
         "relay.toml:14:1: \"scan*@nas\" is not a recipient: write a name like root, an address like \

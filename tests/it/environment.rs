@@ -282,6 +282,7 @@ fn wrong_values_are_reported_with_the_name_of_their_variable() {
         &home(),
         &[
             ("LIMITS__RECIPIENTS", "many"),
+            ("LIMITS__CONNECTIONS", "-1"),
             ("LIMITS__MESSAGE_SIZE", "35"),
             ("HISTORY__SUBJECTS", "yes"),
             ("ACCOUNT__FROM", "nobody"),
@@ -298,6 +299,7 @@ fn wrong_values_are_reported_with_the_name_of_their_variable() {
 
     for (name, part) in [
         ("LIMITS__RECIPIENTS", "recipients: write a number, like 5"),
+        ("LIMITS__CONNECTIONS", "connections: must be from 1"),
         ("LIMITS__MESSAGE_SIZE", "\"35\" is not a size"),
         ("HISTORY__SUBJECTS", "subjects: write true or false"),
         ("ACCOUNT__FROM", "from: unknown value `nobody`"),

@@ -274,7 +274,10 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
 
 fn managed_identity(section: &mut Section<'_>, sign_in: SignIn) -> Option<Credential> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(
+        untagged,
+        expecting = "write true, or the client ID of a user-assigned identity in quotes"
+    )]
     enum Written {
         Switch(bool),
         ClientId(String),

@@ -11,6 +11,7 @@ mod source;
 mod text;
 mod unknown;
 mod variables;
+mod words;
 
 use std::ops::Range;
 use std::path::Path;
@@ -36,6 +37,7 @@ use self::unknown::Owner;
 use self::variables::Form;
 use self::variables::Scope;
 use self::variables::Value;
+use self::words::in_words;
 use crate::credentials;
 use crate::credentials::OpenError;
 use crate::credentials::handed;
@@ -287,15 +289,15 @@ impl<'a> Section<'a> {
 
     /// Reads a number from 1 to a million.
     pub(super) fn at_least_one(&mut self, key: &'static str, default: usize) -> usize {
-        match self.marked::<usize>(key) {
-            Some(marked) if !(1..=1_000_000).contains(&marked.value) => {
-                let message = format!("{key}: must be from 1 to 1000000");
-                self.problem_at(&marked.span, message);
-                1
-            }
-            Some(marked) => marked.value,
-            None => default,
+        let Some(marked) = self.marked::<i64>(key) else {
+            return default;
+        };
+        if !(1..=1_000_000).contains(&marked.value) {
+            let message = format!("{key}: must be from 1 to 1000000");
+            self.problem_at(&marked.span, message);
+            return 1;
         }
+        usize::try_from(marked.value).unwrap_or(default)
     }
 
     /// Returns the table `[key]`; if it is missing, one without keys.
@@ -479,16 +481,4 @@ fn content(path: &Path) -> Result<String, (ProblemKind, String)> {
         }
         text => Ok(text.to_owned()),
     }
-}
-
-/// Translates an error of serde into the words of the file.
-fn in_words(message: &str) -> String {
-    message
-        .replace(
-            "expected a sequence",
-            "expected a list, in brackets like [\"...\"]",
-        )
-        .replace("invalid type: sequence", "invalid type: list")
-        .replace("wanted string or table", "expected a text in quotes")
-        .replace("unknown variant", "unknown value")
 }

@@ -9,7 +9,7 @@
 //!
 //! For a key with several kinds of values, a comma makes a list.
 
-use std::fmt::Display;
+use std::str::FromStr;
 
 use serde::de::Deserializer;
 use serde::de::Error as _;
@@ -39,9 +39,15 @@ impl<'a> Text<'a> {
         Ok(self.0)
     }
 
-    fn number<T: std::str::FromStr<Err: Display>>(self) -> Result<T, Error> {
-        let number = self.plain()?.trim().parse::<T>();
-        number.map_err(|error| Error::custom(format!("write a number, like 5 ({error})")))
+    fn number<T: FromStr>(self) -> Result<T, Error> {
+        let text = self.plain()?.trim();
+        text.parse::<T>().map_err(|_| {
+            Error::custom(match text.parse::<i128>() {
+                Ok(..0) => "must not be negative",
+                Ok(0..) => "the number is too large",
+                Err(_) => "write a number, like 5",
+            })
+        })
     }
 
     fn items(self) -> Result<Vec<Self>, Error> {
