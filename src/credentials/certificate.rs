@@ -103,25 +103,47 @@ impl CertificateFiles {
     ///
     /// Says which file is not usable, and why.
     pub fn load(&self) -> Result<CertifiedKey, CertificateError> {
+        pair(self.chain()?, self.key()?)
+    }
+
+    /// Does the same for somebody who is going to correct it: returns everything that is wrong,
+    /// each with the file.
+    pub fn test(&self) -> (Option<CertifiedKey>, Vec<(&Path, CertificateError)>) {
+        let of = |path| move |error| (path, error);
+        let (certificate, key) = (
+            of(self.certificate_file.as_path()),
+            of(self.private_key_file.as_path()),
+        );
+        match (self.chain(), self.key()) {
+            (Ok(chain), Ok(private)) => match pair(chain, private) {
+                Ok(pair) => (Some(pair), Vec::new()),
+                Err(error) => (None, vec![certificate(error)]),
+            },
+            (chain, private) => {
+                let wrong = chain.err().map(certificate).into_iter();
+                let mut wrong: Vec<_> = wrong.chain(private.err().map(key)).collect();
+                // Both may name one file.
+                wrong.dedup_by_key(|(_, error)| error.to_string());
+                (None, wrong)
+            }
+        }
+    }
+
+    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
         let pem = read(&self.certificate_file, |_, _| Ok(()))?;
-        let format = |path: &Path, what| {
-            let path = path.to_owned();
-            move |error| CertificateError::Format { path, what, error }
-        };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let chain = chain
+        chain
             .and_then(|chain| match chain.is_empty() {
                 true => Err(pem::Error::NoItemsFound),
                 false => Ok(chain),
             })
-            .map_err(format(&self.certificate_file, "certificate"))?;
-        let key = read(&self.private_key_file, refuse_if_open)?;
-        let key = PrivateKeyDer::from_pem_slice(&key)
-            .map_err(format(&self.private_key_file, "private key"))?;
-        let provider = CryptoProvider::get_default().cloned();
-        let provider =
-            provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
-        CertifiedKey::from_der(chain, key, &provider).map_err(CertificateError::Unusable)
+            .map_err(not_pem(&self.certificate_file, "certificate"))
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, CertificateError> {
+        let pem = read(&self.private_key_file, refuse_if_open)?;
+        let key = PrivateKeyDer::from_pem_slice(&pem);
+        key.map_err(not_pem(&self.private_key_file, "private key"))
     }
 
     /// Returns when the first certificate expires (RFC 5280 4.1.2.5).
@@ -131,11 +153,8 @@ impl CertificateFiles {
     /// It cannot be read.
     pub fn ends(&self) -> Result<Timestamp, CertificateError> {
         let pem = read(&self.certificate_file, |_, _| Ok(()))?;
-        let der = CertificateDer::from_pem_slice(&pem).map_err(|error| {
-            let path = self.certificate_file.clone();
-            let what = "certificate";
-            CertificateError::Format { path, what, error }
-        })?;
+        let der = CertificateDer::from_pem_slice(&pem);
+        let der = der.map_err(not_pem(&self.certificate_file, "certificate"))?;
         let certificate = x509_cert::Certificate::from_der(&der).map_err(|error| {
             let path = self.certificate_file.clone();
             CertificateError::Malformed { path, error }
@@ -160,6 +179,20 @@ impl CertificateFiles {
             of(&self.private_key_file)?,
         ]))
     }
+}
+
+fn pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertificateError> {
+    let provider = CryptoProvider::get_default().cloned();
+    let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+    CertifiedKey::from_der(chain, key, &provider).map_err(CertificateError::Unusable)
+}
+
+fn not_pem(path: &Path, what: &'static str) -> impl FnOnce(pem::Error) -> CertificateError {
+    let path = path.to_owned();
+    move |error| CertificateError::Format { path, what, error }
 }
 
 fn read(

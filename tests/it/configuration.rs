@@ -446,6 +446,26 @@ fn a_bare_address_is_a_network_of_one_machine() {
 }
 
 #[test]
+fn every_wrong_network_and_every_missing_file_is_reported() {
+    let said = complaint(&format!(
+        "[tls]\ncertificate_file = \"/nonexistent/a\"\nprivate_key_file = \"/tmp\"\n\
+         [[listener]]\naddress = \"127.0.0.1:2525\"\n\
+         networks = [\"127.0.0.1/33\", \"127.0.0.1\", \"300.1.1.1\"]\n{ACCOUNT}"
+    ));
+
+    let expected = [
+        "relay.toml:2:20: cannot read /nonexistent/a: ",
+        "relay.toml:3:20: /tmp is a folder: name the file in it",
+        "relay.toml:6:12: networks: \"127.0.0.1/33\" is not a network",
+        "relay.toml:6:12: networks: \"300.1.1.1\" is not a network",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}
+
+#[test]
 fn promise_6_clients_that_anybody_can_make_up_are_refused() {
     let listener =
         |keys: &str| format!("[[listener]]\naddress = \"127.0.0.1:2525\"\n{keys}\n{ACCOUNT}{USER}");
@@ -614,7 +634,7 @@ fn missing_settings_for_tls_and_authentication_are_reported() {
         (
             "[tls]\ncertificate_file = \"SECRET\"\nprivate_key_file = \"SECRET\"\n",
             vec![
-                "relay.toml:1:1: secret: this file contains no certificate in PEM format (no items found). \
+                "relay.toml:2:20: secret: this file contains no certificate in PEM format (no items found). \
                  Are certificate and key swapped? To convert a PFX file: openssl pkcs12 -in app.pfx \
                  -nodes -out app.pem; to decrypt a key: openssl pkey -in app.key -out plain.key",
             ],

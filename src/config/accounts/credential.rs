@@ -251,23 +251,23 @@ fn certificate(section: &mut Section<'_>) -> Option<Credential> {
     if !section.can_test(&certificate.span, &both) {
         return Some(Credential::Certificate(files));
     }
-    match files.load() {
-        Err(error) => {
-            let message = format!("certificate: {error}");
-            section.problem_of_file(
-                &certificate.span,
-                ProblemKind::of_file(error.is_unreadable()),
-                message,
-            );
-        }
-        // Entra page "Microsoft identity platform application authentication
-        // certificate credentials".
-        Ok(pair) if pair.key.algorithm() != rustls::SignatureAlgorithm::RSA => section.problem_at(
+    let (pair, wrong) = files.test();
+    for (path, error) in wrong {
+        let span = match path == files.certificate_file {
+            true => &certificate.span,
+            false => &key.span,
+        };
+        let kind = ProblemKind::of_file(error.is_unreadable());
+        section.problem_of_file(span, kind, format!("certificate: {error}"));
+    }
+    // Entra page "Microsoft identity platform application authentication certificate
+    // credentials".
+    if pair.is_some_and(|pair| pair.key.algorithm() != rustls::SignatureAlgorithm::RSA) {
+        section.problem_at(
             &key.span,
             "private_key_file: Entra accepts only RSA keys: create a certificate with an RSA key of \
              2048 bits or more (openssl req -x509 -newkey rsa:2048 -nodes ...)",
-        ),
-        Ok(_) => {}
+        );
     }
     Some(Credential::Certificate(files))
 }

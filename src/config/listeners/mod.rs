@@ -20,7 +20,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use serde::Deserialize;
 
 use super::Authentication;
 use super::ListenAddress;
@@ -244,28 +243,27 @@ pub(super) fn networks_of(
     section: &mut Section<'_>,
     key: &'static str,
 ) -> Option<Marked<Vec<IpNet>>> {
-    let networks = section.marked::<Vec<Network>>(key)?;
-    Some(networks.map(|networks| networks.into_iter().map(|network| network.0).collect()))
-}
-
-/// A network as written.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Network(IpNet);
-
-impl TryFrom<String> for Network {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
+    let written = section.marked::<Vec<String>>(key)?;
+    let (texts, span) = (written.value, written.span);
+    let mut networks = Vec::new();
+    for text in &texts {
         let address = || text.parse::<IpAddr>().map(IpNet::from);
-        let network = text.parse().or_else(|_| address());
-        network.map(Self).map_err(|_| {
-            format!(
-                "{text:?} is not a network: write it like \"192.0.2.0/24\", or one machine like \
-                 \"192.0.2.17\""
-            )
-        })
+        match text.parse::<IpNet>().or_else(|_| address()) {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let message = format!(
+                    "{key}: {text:?} is not a network: write it like \"192.0.2.0/24\", or one \
+                     machine like \"192.0.2.17\""
+                );
+                section.problem_at(&span, message);
+            }
+        }
     }
+    let is_whole = networks.len() == texts.len();
+    is_whole.then_some(Marked {
+        value: networks,
+        span,
+    })
 }
 
 fn address(section: &mut Section<'_>) -> Option<Marked<ListenAddress>> {

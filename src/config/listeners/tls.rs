@@ -1,5 +1,6 @@
 //! `[tls]`: the certificate of the listeners.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::config::ProblemKind;
@@ -14,25 +15,24 @@ pub(in crate::config) fn read_section(top: &mut Section<'_>) -> Option<Certifica
     }
     let certificate = section.required::<PathBuf>("certificate_file");
     let key = section.required::<PathBuf>("private_key_file");
-    let files = certificate
-        .zip(key)
-        .map(|(certificate, key)| CertificateFiles {
+    let files = certificate.zip(key).map(|(certificate, key)| {
+        let files = CertificateFiles {
             certificate_file: certificate.value,
             private_key_file: key.value,
-        });
-    if let Some(files) = &files
-        && section.can_test(
-            &section.span(),
-            &[&files.certificate_file, &files.private_key_file],
-        )
-        && let Err(error) = files.load()
-    {
-        section.problem_of_file(
-            &section.span(),
-            ProblemKind::of_file(error.is_unreadable()),
-            error.to_string(),
-        );
-    }
+        };
+        let both: [&Path; 2] = [&files.certificate_file, &files.private_key_file];
+        if section.can_test(&certificate.span, &both) {
+            for (path, error) in files.test().1 {
+                let span = match path == files.certificate_file {
+                    true => &certificate.span,
+                    false => &key.span,
+                };
+                let kind = ProblemKind::of_file(error.is_unreadable());
+                section.problem_of_file(span, kind, error.to_string());
+            }
+        }
+        files
+    });
     section.finish();
     files
 }
