@@ -137,6 +137,18 @@ fn all_errors_are_reported_together() {
 }
 
 #[test]
+fn a_client_id_is_never_a_domain() {
+    for wrong in ["", "a/b"] {
+        let account = ACCOUNT.replace("11111111-1111-1111-1111-111111111111", wrong);
+        let expected = format!(
+            "relay.toml:3:13: client_id: {wrong:?} is not an ID: write the Application (client) ID \
+             from the overview page of the app registration"
+        );
+        assert_eq!(complaint(&account), [expected]);
+    }
+}
+
+#[test]
 fn a_value_of_the_wrong_kind_is_answered_with_what_to_write() {
     let said = complaint(&format!(
         "[limits]\nrecipients = -1\nfree_space = 5\nsession_timeout = 30\nspool_size = true\n\

@@ -140,14 +140,17 @@ fn app(
         }
         return (Some(String::new()), Some(String::new()));
     }
-    let tenant = identifier(section, "tenant", |id| {
+    let no_tenant = "is neither an ID nor a domain";
+    let tenant = identifier(section, "tenant", no_tenant, |id| {
         let is_known = is_guid(id) || id.contains('.') || is_shared(id);
         (!is_known).then_some(
             "is neither a GUID nor a domain: write the Directory (tenant) ID from the overview page \
              of the app registration, or a domain like contoso.onmicrosoft.com",
         )
     });
-    let client_id = identifier(section, "client_id", |id| {
+    let no_id = "is not an ID: write the Application (client) ID from the overview page of the app \
+                 registration";
+    let client_id = identifier(section, "client_id", no_id, |id| {
         let is_known = is_guid(id) || id.contains('.');
         (!is_known).then_some(
             "is not a GUID: write the Application (client) ID from the overview page of the app \
@@ -223,10 +226,12 @@ fn is_guid(id: &str) -> bool {
 }
 
 /// Reads a tenant or client ID. It goes into a URL path, so other characters than
-/// those of IDs and domains are an error; `doubt` says what else is probably wrong.
+/// those of IDs and domains are an error, in the words of `wrong`; `doubt` says what else is
+/// probably wrong.
 fn identifier(
     section: &mut Section<'_>,
     key: &'static str,
+    wrong: &str,
     doubt: fn(&str) -> Option<&'static str>,
 ) -> Option<String> {
     let marked = section.required::<String>(key)?;
@@ -235,7 +240,7 @@ fn identifier(
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     if id.is_empty() || !plain || id.contains("..") {
-        let message = format!("{key}: {id:?} is neither an ID nor a domain");
+        let message = format!("{key}: {id:?} {wrong}");
         section.problem_at(&marked.span, message);
         return None;
     }
