@@ -339,16 +339,33 @@ fn delivery(top: &mut Section<'_>) -> Delivery {
         Span(30 * MINUTE),
         Span(HOUR),
     ];
-    let retry = section.or("retry", default);
+    let written = section.marked::<Vec<Span>>("retry");
+    let retry = written.as_ref().map_or(default, |it| it.value.clone());
     if retry.is_empty() || retry.contains(&Span(Duration::ZERO)) {
         section.problem("retry: write at least one time, and none that is 0");
     }
+    let warn_after = section.marked::<SpanOrOff>("warn_after");
     let delivery = Delivery {
         retry: retry.into_iter().map(|span| span.0).collect(),
         expire_after: some_time(&mut section, "expire_after", 4 * DAY),
-        warn_after: section.or("warn_after", SpanOrOff::Span(4 * HOUR)).span(),
+        warn_after: warn_after
+            .as_ref()
+            .map_or(SpanOrOff::Span(4 * HOUR), |it| it.value)
+            .span(),
         workers: section.at_least_one("workers", 32),
     };
+    // The default of either is no mistake of the administrator's.
+    let is_too_long = |time: Option<&Duration>| time.is_some_and(|it| *it >= delivery.expire_after);
+    if let Some(written) = written.filter(|_| is_too_long(delivery.retry.first())) {
+        let message = "retry: the first time is not shorter than expire_after, so a message may get \
+                       no second attempt: write shorter times, or raise expire_after";
+        section.warning_at(&written.span, message);
+    }
+    if let Some(written) = warn_after.filter(|_| is_too_long(delivery.warn_after.as_ref())) {
+        let message = "warn_after: this is not shorter than expire_after, so no delay notice is ever \
+                       sent: write a shorter time, or \"off\"";
+        section.warning_at(&written.span, message);
+    }
     section.finish();
     delivery
 }

@@ -1,6 +1,6 @@
 //! Warnings about settings that are allowed but probably wrong: passwords that others can
 //! read, senders that anybody can use, connections that one client can take, and messages
-//! that are larger than the spool.
+//! that are larger than the spool or than Exchange sends.
 
 use std::path::Path;
 
@@ -39,6 +39,7 @@ pub(super) fn of_text(config: &Config, problems: &Problems<'_>) {
         one_takes_all(config),
         nothing_kept(config),
         never_fits(config),
+        never_sent(config),
     ];
     for message in of_limits.iter().flatten() {
         problems.warn(None, message);
@@ -53,6 +54,18 @@ fn never_fits(config: &Config) -> Option<String> {
             "limits.message_size is larger than limits.spool_size can hold, so the relay refuses \
              messages of more than {largest} bytes: raise spool_size, or lower message_size"
         )
+    })
+}
+
+/// The most that `MaxSendSize` of a mailbox can be (Exchange Online limits).
+const MOST_SENT: u64 = 150 * 1024 * 1024;
+
+fn never_sent(config: &Config) -> Option<String> {
+    (config.limits.message_size > MOST_SENT).then(|| {
+        "limits.message_size is more than Exchange sends, 150 MB with the encoding included, so \
+         the relay accepts messages that always fail later: lower it to \"150 MB\", or to the \
+         MaxSendSize of the mailbox"
+            .to_owned()
     })
 }
 

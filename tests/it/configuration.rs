@@ -811,6 +811,41 @@ fn check_warns_of_a_network_that_can_send_as_anybody() {
 }
 
 #[test]
+fn check_warns_of_values_that_cannot_work() {
+    let delivery = |keys: &str| format!("{ACCOUNT}[delivery]\n{keys}\n");
+    for (text, said) in [
+        (
+            ACCOUNT.replace("@contoso.com", "@host.local"),
+            "relay.toml:5:11: warning: mailbox: the domain \"host.local\" is not public",
+        ),
+        (
+            format!("{ACCOUNT}[limits]\nmessage_size = \"300 MB\"\n"),
+            "warning: limits.message_size is more than Exchange sends, 150 MB",
+        ),
+        (
+            delivery("expire_after = \"1h\"\nwarn_after = \"9d\""),
+            "relay.toml:8:14: warning: warn_after: this is not shorter than expire_after",
+        ),
+        (
+            delivery("retry = [\"9d\"]"),
+            "relay.toml:7:9: warning: retry: the first time is not shorter than expire_after",
+        ),
+    ] {
+        let warnings = warnings(&text, 0o600);
+        assert!(warnings.contains(said), "{warnings}");
+        assert_eq!(warnings.lines().count(), 1, "{warnings}");
+    }
+
+    for text in [
+        format!("{ACCOUNT}[limits]\nmessage_size = \"150 MB\"\n"),
+        delivery("expire_after = \"1h\""),
+        delivery("expire_after = \"1h\"\nwarn_after = \"off\""),
+    ] {
+        assert_eq!(warnings(&text, 0o600), "", "{text}");
+    }
+}
+
+#[test]
 fn credentials_that_only_the_service_can_read_are_not_an_error() {
     let files = "certificate_file = \"${CREDENTIALS_DIRECTORY}/crt\"\n\
                  private_key_file = \"${CREDENTIALS_DIRECTORY}/key\"\n";

@@ -96,6 +96,17 @@ fn account(section: &mut Section<'_>, name: String) -> Option<Account> {
     let credential = credential::read(section, sign_in);
     let (tenant, client_id) = app(section, sign_in, credential.as_ref());
     let mailbox = section.required::<MailboxText>("mailbox");
+    if let Some(written) = &mailbox
+        && let Mailbox::Fixed(address) = &written.value.0
+        && !address.is_routable()
+    {
+        let message = format!(
+            "mailbox: the domain {:?} is not public, so Microsoft 365 has no mailbox in it: write \
+             the mailbox's address as Entra shows it, like \"noreply@contoso.com\"",
+            address.domain()
+        );
+        section.warning_at(&written.span, &message);
+    }
     let senders = section.or("senders", vec![Pattern::from("*".to_owned())]);
     let default_from = section.optional::<Address>("default_from");
     let fixed = mailbox.as_ref().map(|mailbox| &mailbox.value.0);
