@@ -16,7 +16,6 @@ use crate::config::ListenAddress;
 use crate::config::Listener;
 use crate::config::Mailbox;
 use crate::config::Origin;
-use crate::config::ProblemKind;
 use crate::config::SignIn;
 use crate::config::Tls;
 use crate::doctor;
@@ -29,10 +28,7 @@ pub(super) fn run(file: &Path) -> Exit {
         Ok(config) => config,
         Err(error) => {
             talk_of_error(&error.to_string());
-            return match error.kind() {
-                ProblemKind::NotPermitted => Exit::NotPermitted,
-                ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
-            };
+            return error.kind().into();
         }
     };
     for warning in &config.warnings {
@@ -42,7 +38,7 @@ pub(super) fn run(file: &Path) -> Exit {
     for finding in &closed {
         tell(finding, file);
     }
-    // The service would not start: the same end as when its own user checks.
+    // The service would not start until somebody changes that.
     if closed.iter().any(|it| it.state == State::Failure) {
         return Exit::Configuration;
     }

@@ -69,6 +69,7 @@ use self::words::counted;
 use self::words::grouped;
 use self::words::size;
 use self::words::when;
+use crate::config::ProblemKind;
 use crate::service::Passed;
 use crate::telemetry;
 
@@ -88,6 +89,18 @@ enum Exit {
     NotPermitted = 77,
     Configuration = 78,
     Interrupted = 130,
+}
+
+/// Configuration errors stay until somebody changes the file; a file that it names may be on a
+/// disk that is mounted later, and the service manager tries again.
+impl From<ProblemKind> for Exit {
+    fn from(kind: ProblemKind) -> Self {
+        match kind {
+            ProblemKind::NotPermitted => Self::NotPermitted,
+            ProblemKind::Unreadable => Self::TryLater,
+            ProblemKind::Wrong => Self::Configuration,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -79,9 +79,9 @@ fn complaint(home: &Home, variables: &[(&str, &str)]) -> Vec<String> {
     complaint_with(78, home, variables)
 }
 
-/// The same, where `serve` ends with this exit code.
+/// The same, where both end with this exit code.
 fn complaint_with(code: i32, home: &Home, variables: &[(&str, &str)]) -> Vec<String> {
-    let [checked, served] = [("check", 78), ("serve", code)].map(|(command, code)| {
+    let [checked, served] = ["check", "serve"].map(|command| {
         let output = with_file(command, home, variables);
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         String::from_utf8(output.stderr).unwrap()

@@ -43,7 +43,7 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
         Ok(config) => config,
         Err(error) => {
             telemetry::error(&error.to_string());
-            return of_kind(error.kind());
+            return error.kind().into();
         }
     };
     telemetry::start(&config.log);
@@ -125,16 +125,6 @@ fn foreign_folder(config: &Config) -> Option<String> {
     ))
 }
 
-/// Returns the exit code: configuration errors stay until somebody changes the file; a file
-/// that it names may be on a disk that is mounted later, and the service manager tries again.
-fn of_kind(kind: ProblemKind) -> Exit {
-    match kind {
-        ProblemKind::NotPermitted => Exit::NotPermitted,
-        ProblemKind::Unreadable => Exit::TryLater,
-        ProblemKind::Wrong => Exit::Configuration,
-    }
-}
-
 fn exit_of(error: &StartError) -> Exit {
     match error {
         // Another program may end soon, and DHCP, VRRP or a VPN may add an address later: the
@@ -181,7 +171,7 @@ fn exit_of(error: &StartError) -> Exit {
 
 /// For a file that relay.toml names.
 fn of_file(is_unreadable: bool) -> Exit {
-    of_kind(ProblemKind::of_file(is_unreadable))
+    ProblemKind::of_file(is_unreadable).into()
 }
 
 /// For a file or folder below data_dir.
