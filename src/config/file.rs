@@ -3,6 +3,8 @@
 //! They are in the order of a message's path. Every default is defined here only;
 //! `relay.toml` repeats it for people, and a test compares the two.
 
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -99,9 +101,7 @@ pub(super) fn everything<'a>(
     let aliases = aliases::read(&mut top, surroundings, context);
     let (history_keep, history_content, history_subjects) = history(&mut top);
     let admin = admin::read(&mut top, has_certificate, Some(&accounts), &listeners);
-    let data_dir = top
-        .optional("data_dir")
-        .unwrap_or_else(|| places::data_dir(path));
+    let data_dir = data_dir(&mut top, path);
     let config = Config {
         pickups: pickup::read(&mut top, &data_dir),
         data_dir,
@@ -130,6 +130,22 @@ pub(super) fn everything<'a>(
     };
     top.finish();
     with_needs(config)
+}
+
+fn data_dir(top: &mut Section<'_>, path: &Path) -> PathBuf {
+    let Some(folder) = top.marked::<PathBuf>("data_dir") else {
+        return places::data_dir(path);
+    };
+    let is_below_a_file = |error: io::Error| error.kind() == io::ErrorKind::NotADirectory;
+    if fs::metadata(&folder.value).map_or_else(is_below_a_file, |found| !found.is_dir()) {
+        let message = format!(
+            "data_dir: {} is not a folder: name a folder of the relay's own, which it creates if \
+             it does not exist",
+            folder.value.display()
+        );
+        top.problem_at(&folder.span, message);
+    }
+    folder.value
 }
 
 /// Notes which accounts send messages so large that they need drafts.

@@ -458,6 +458,18 @@ fn a_bare_address_is_a_network_of_one_machine() {
 }
 
 #[test]
+fn a_file_in_the_place_of_data_dir_is_reported() {
+    for wrong in ["/etc/passwd", "/etc/passwd/spool"] {
+        let expected = format!(
+            "relay.toml:1:12: data_dir: {wrong} is not a folder: name a folder of the relay's own, \
+             which it creates if it does not exist"
+        );
+        let text = format!("data_dir = {wrong:?}\n{ACCOUNT}");
+        assert_eq!(complaint(&text), [expected]);
+    }
+}
+
+#[test]
 fn every_wrong_network_and_every_missing_file_is_reported() {
     let said = complaint(&format!(
         "[tls]\ncertificate_file = \"/nonexistent/a\"\nprivate_key_file = \"/tmp\"\n\
