@@ -22,6 +22,7 @@ use super::Limits;
 use super::Listener;
 use super::Notify;
 use super::Origin;
+use super::Place;
 use super::ProblemKind;
 use super::ProxyUrl;
 use super::accounts;
@@ -203,6 +204,16 @@ impl Config {
     /// The file cannot be read.
     pub fn metrics_of(path: &Path) -> Result<Option<SocketAddr>, ConfigError> {
         part_of(path, |top| admin::read(top, true, None, &[]).metrics)
+    }
+
+    /// Where it has this key of `[admin]`, for an error that comes later.
+    pub fn place_in_admin(path: &Path, key: &'static str) -> Option<Place> {
+        let place = |top: &mut Section<'_>| {
+            let mut section = top.table("admin");
+            let value = section.marked::<String>(key)?;
+            Some(section.place(&value.span))
+        };
+        part_of(path, place).ok()?
     }
 }
 

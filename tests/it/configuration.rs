@@ -888,6 +888,27 @@ fn check_warns_of_a_weak_password_hash_with_its_line() {
 }
 
 #[test]
+fn an_address_of_admin_in_use_is_reported_at_its_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for (key, column) in [("metrics", 11), ("address", 11)] {
+        let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+        let admin = format!("[admin]\n{key} = \"127.0.0.1:{port}\"\n");
+        let home = home_with(&format!("{admin}{listener}{ACCOUNT}"));
+
+        let output = run("serve", &home);
+
+        assert_eq!(output.status.code(), Some(75), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let line = format!(
+            "relay.toml:2:{column}: [admin] {key}: cannot listen on 127.0.0.1:{port}: Address \
+             already in use"
+        );
+        assert!(said.contains(&line), "{said}");
+    }
+}
+
+#[test]
 fn an_address_in_use_is_reported_with_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

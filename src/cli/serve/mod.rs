@@ -79,13 +79,13 @@ pub(super) async fn run(file: &Path, passed: std::io::Result<Passed>) -> Exit {
 fn ended(error: &StartError, file: &Path) -> Exit {
     let place = match error {
         StartError::Listen(error) => error.place().cloned(),
+        StartError::Metrics(_) => Config::place_in_admin(file, "metrics"),
+        StartError::Page(_) => Config::place_in_admin(file, "address"),
         StartError::Credential { .. }
         | StartError::SignIns(_)
         | StartError::Tls(_)
         | StartError::Spool(_)
         | StartError::Http(_)
-        | StartError::Metrics(_)
-        | StartError::Page(_)
         | StartError::Admin { .. } => None,
     };
     let problem = Problem {
