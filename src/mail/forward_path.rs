@@ -56,10 +56,10 @@ impl FromStr for ForwardPath {
         match text.parse() {
             Ok(address) => Ok(Self::Address(address)),
             Err(AddressError::NoDomain) if !text.contains('@') => {
-                // A valid local part without quotes is a name.
-                let whole: Address = format!("{text}@localhost").parse()?;
+                // A valid local part is a name, if it needs no quotes.
+                let whole = format!("{text}@localhost").parse::<Address>()?.unquoted();
                 match whole.is_plain() {
-                    true => Ok(Self::Name(text.to_owned())),
+                    true => Ok(Self::Name(whole.local_part().to_owned())),
                     false => Err(AddressError::NoDomain),
                 }
             }
@@ -94,6 +94,8 @@ mod tests {
         for name in ["root", "Postmaster", "o'brien", "nas.admin", "j\u{fc}rgen"] {
             assert_eq!(path(name), Ok(ForwardPath::Name(name.to_owned())));
         }
+        let root = ForwardPath::Name("root".to_owned());
+        assert_eq!(path("\"root\""), Ok(root));
         assert!(matches!(path("root@nas"), Ok(ForwardPath::Address(_))));
         for wrong in [
             "",
