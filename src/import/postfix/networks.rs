@@ -173,18 +173,30 @@ pub(super) fn report(
 ) {
     const TAKEN: &str = "networks of [[listener]]";
     if name == "mynetworks" {
-        match Networks::of(settings, folder).is_taken {
-            _ if settings.list(name).is_empty() => found.warn(
+        let networks = Networks::of(settings, folder);
+        let needs_password = clients.iter().all(|it| it.is_on("smtpd_sasl_auth_enable"));
+        if networks.is_taken {
+            found.take(setting, TAKEN);
+        } else if needs_password && networks.unclear.is_empty() {
+            found.take(setting, "anonymous_networks of [[listener]]");
+        } else if needs_password {
+            found.ask(
+                setting,
+                "none of it is in anonymous_networks of [[listener]]: every machine needs a password until \
+                 you name it there",
+            );
+        } else if settings.list(name).is_empty() {
+            found.warn(
                 setting,
                 "Postfix lets nobody send without a password here, the relay this machine: set \
                  authentication of [[listener]] to \"required\" if nobody may",
-            ),
-            true => found.take(setting, TAKEN),
-            false => found.warn(
+            );
+        } else {
+            found.warn(
                 setting,
                 "none of it is in networks: until you name the machines in networks of [[listener]], only \
                  this machine can send. If it may not, remove the [[listener]]",
-            ),
+            );
         }
     } else if clients.iter().all(|it| it.has("mynetworks")) {
         let words = "Postfix uses it only where mynetworks is not set";
@@ -411,6 +423,31 @@ mod tests {
         assert_eq!(networks.known, [network("127.0.0.0/8").unwrap()]);
         assert_eq!(networks.unclear.len(), 2, "{:?}", networks.unclear);
         assert!(networks.unclear[0].contains("If 10.0.0.0/8 is meant"));
+    }
+
+    #[test]
+    fn networks_that_let_nobody_in_may_open_only_a_listener_without_passwords() {
+        for (items, sasl, taken, may_open) in [
+            ("", "no", 0, true),
+            ("10.0.0.0/8 !10.0.0.0/8", "no", 0, true),
+            ("", "yes", 1, false),
+            ("10.0.0.0/8 !10.0.0.0/8", "yes", 1, false),
+            ("hash:/etc/postfix/nets", "yes", 0, false),
+            ("10.0.0.0/8", "yes", 1, false),
+        ] {
+            let text = format!("mynetworks = {items}\nsmtpd_sasl_auth_enable = {sasl}\n");
+            let settings = Settings::parse(&text, "/", "a");
+            let mut found = Found::default();
+
+            let both = (&settings, std::slice::from_ref(&settings));
+            let folder = Folder("/".into());
+            report(&mut found, text.clone(), "mynetworks", both, &folder);
+
+            assert_eq!(found.taken.len(), taken, "{text}");
+            assert_eq!(found.decide.len(), 1 - taken, "{text}");
+            let opens = found.decide.iter().any(|row| row.may_open);
+            assert_eq!(opens, may_open, "{text}");
+        }
     }
 
     #[test]

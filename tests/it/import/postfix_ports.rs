@@ -54,7 +54,7 @@ pub(super) const OF_PORTS: [Installation; 9] = [
         master: "587 inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=encrypt\n",
         has: &[],
         has_not: &["anonymous_networks"],
-        told: &["none of it is in networks"],
+        told: &["mynetworks = 10.0.0.0/8, !10.0.0.0/8 anonymous_networks of [[listener]]"],
     },
     Installation {
         name: "the machine itself, at one of its addresses",
