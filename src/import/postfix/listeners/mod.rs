@@ -220,14 +220,18 @@ fn of_all_interfaces(settings: &Settings, networks: &[IpNet]) -> Vec<IpAddr> {
 fn of_users(
     reading: &mut Reading,
     settings: &Settings,
-    mut networks: Vec<IpNet>,
+    networks: Vec<IpNet>,
     port: u16,
     tls: &str,
 ) -> Vec<IpNet> {
+    let setting = format!("smtpd_sasl_auth_enable on port {port}");
     let words = if !restrictions::let_send(settings, Whom::UsersOfNetworks) {
-        networks = spoken(settings, &loopback());
-        "Postfix lets nobody send from here to other domains, with a password or \
-         without: only this machine can connect, until you name others in networks"
+        reading.found.warn(
+            setting,
+            "Postfix lets nobody send from here to other domains, with a password or \
+             without: only this machine can connect, until you name others in networks",
+        );
+        return spoken(settings, &loopback());
     } else if !restrictions::let_send(settings, Whom::Users) {
         "the restrictions of Postfix refuse users from machines that are not in mynetworks: only machines \
          of networks can connect"
@@ -242,7 +246,6 @@ fn of_users(
         "Postfix lets every machine send here that has a password. The relay does that only with TLS: \
          until [tls] is set, only machines of networks can connect"
     };
-    let setting = format!("smtpd_sasl_auth_enable on port {port}");
     reading.found.ask(setting, words);
     networks
 }
@@ -257,7 +260,7 @@ fn without_password(
     if restrictions::let_send(settings, Whom::Networks) {
         return networks;
     }
-    reading.found.ask(
+    reading.found.warn(
         format!("mynetworks on port {port}"),
         "Postfix lets nobody send from here to other domains without a password: only \
          this machine can, until you name others in networks",
