@@ -75,6 +75,9 @@ const READ: [(&str, &str); 8] = [
 ];
 /// Of options about the ports.
 const ONLY_IN_MAIN: &str = "Postfix opens the ports by what main.cf says, not by an option";
+/// Of a listener that only clients with IPv6 reach, where all networks are of IPv4.
+const NO_IPV6: &str = "only clients with IPv6 reach it, and mynetworks has none of them: only this machine can \
+                       send. Remove the [[listener]] if it must not";
 /// Of classes of restrictions.
 const PART_OF_LISTS: &str = "it is read as part of the restrictions that name it";
 
@@ -289,10 +292,12 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
             section.list("anonymous_networks", &anonymous);
         }
         let networks = shown(&listener.networks);
-        match networks.is_empty() {
-            true => section.list("networks", &["::1/128"]),
-            false => section.list("networks", &networks),
-        };
+        if networks.is_empty() {
+            section.list("networks", &["::1/128"]);
+            reading.found.warn(service.shown(), NO_IPV6);
+        } else {
+            section.list("networks", &networks);
+        }
         if listener.refuses_line_feeds {
             section.set("bare_lf", "refuse");
         }
