@@ -117,9 +117,10 @@ impl Service {
 
     /// Whether it is part of every Postfix.
     pub(super) fn is_stock(&self) -> bool {
-        STOCK.contains(&self.program.as_str()) && self.why_not_started().is_none()
+        let is_known = STOCK.contains(&self.program.as_str())
             || self.program == "smtpd" && self.kind == "pass"
-            || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str())
+            || self.program == "pipe" && STOCK_PIPES.contains(&self.name.as_str());
+        is_known && self.why_not_started().is_none()
     }
 
     /// The parameters that its options set, except those that every Postfix has.
@@ -159,13 +160,14 @@ pub(super) fn with_rules<'s>(
 }
 
 /// The parameters that hold for the clients of a service, with the rules of another one or its own.
-/// If Postfix does not understand one of the two, nobody can send there.
+/// If Postfix does not understand or start one of the two, nobody can send there.
 pub(super) fn settings_of(service: &Service, rules: &Service, main: &Settings) -> Settings {
     let nobody = ("smtpd_relay_restrictions".to_owned(), "reject".to_owned());
     let overrides = rules.overrides.iter();
     let overrides = overrides.filter(|(name, _)| !OF_MASTER.contains(&name.as_str()));
     let settings = main.with(&overrides.cloned().collect::<Vec<_>>());
-    match service.is_whole && rules.is_whole {
+    let is_served = rules.program != "postscreen" && rules.why_not_started().is_none();
+    match service.is_whole && rules.is_whole && is_served {
         true => settings,
         false => settings.with(&[nobody]),
     }

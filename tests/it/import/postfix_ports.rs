@@ -4,7 +4,7 @@
 use super::postfix_samples::Installation;
 use super::postfix_samples::SMTP;
 
-pub(super) const OF_PORTS: [Installation; 9] = [
+pub(super) const OF_PORTS: [Installation; 11] = [
     Installation {
         name: "an option about the ports",
         main: "inet_interfaces = loopback-only\nmynetworks = 127.0.0.0/8 10.0.0.0/8\n",
@@ -71,6 +71,26 @@ pub(super) const OF_PORTS: [Installation; 9] = [
         has: &["\"127.0.0.1:25\""],
         has_not: &["0.0.0.0"],
         told: &["mynetworks_style (not set) it lets all machines"],
+    },
+    Installation {
+        name: "a postscreen whose server is disabled",
+        main: "mynetworks = 192.0.2.0/24\nmaster_service_disable = pass\n",
+        master: "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n",
+        has: &["address = \"127.0.0.1:25\"\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]"],
+        has_not: &["192.0.2.0/24"],
+        told: &[
+            "smtpd pass smtpd (master.cf) Postfix does not start it",
+            "mynetworks on port 25 Postfix lets nobody send from here",
+        ],
+    },
+    Installation {
+        name: "a postscreen whose server has an absolute path, and one without a server",
+        main: "mynetworks = 192.0.2.0/24\n",
+        master: "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - /usr/lib/postfix/sbin/smtpd\n\
+                 26 inet n - y - 1 postscreen -o smtpd_service_name=other\n",
+        has: &["address = \"127.0.0.1:25\"", "address = \"127.0.0.1:26\""],
+        has_not: &["192.0.2.0/24"],
+        told: &["Postfix looks for it below daemon_directory"],
     },
     Installation {
         name: "a postscreen that refuses machines",
