@@ -58,19 +58,16 @@ const FOLDER: &str = "\u{1}";
 const QUOTED_FOLDER: &str = "\\u0001";
 
 impl Draft {
-    /// Adds a key before the first section, unless it is there. Returns whether it has this value.
-    pub(super) fn top(&mut self, key: &str, value: &str) -> bool {
-        once(&mut self.top, key, format!("{key} = {}", quoted(value)))
+    /// Adds a key before the first section, unless it is there.
+    pub(super) fn top(&mut self, key: &str, value: &str) {
+        once(&mut self.top, key, format!("{key} = {}", quoted(value)));
     }
 
-    /// Adds a number to a section that may occur only once, unless the key is there. Returns whether
-    /// it has this value.
-    pub(super) fn number(&mut self, section: &'static str, key: &str, value: &str) -> bool {
-        let mut is_so = false;
-        self.within(section, |it| {
-            is_so = once(&mut it.lines, key, format!("{key} = {value}"));
+    /// Adds a key to `[limits]`, unless it is there. The value is a number, or a text in quotes.
+    pub(super) fn limit(&mut self, key: &str, value: &str) {
+        self.within("[limits]", |limits| {
+            once(&mut limits.lines, key, format!("{key} = {value}"));
         });
-        is_so
     }
 
     /// Adds a section.
@@ -90,13 +87,6 @@ impl Draft {
         let mut section = Section::new(name);
         fill(&mut section);
         sections.push(section);
-    }
-
-    /// Whether a section has a key.
-    pub(super) fn has_key(&self, section: &str, key: &str) -> bool {
-        let start = format!("{key} = ");
-        let mut sections = self.sections.get(section).into_iter().flatten();
-        sections.any(|it| it.lines.iter().any(|line| line.starts_with(&start)))
     }
 
     /// Whether there is a section with this name.
@@ -186,14 +176,10 @@ impl Section {
     }
 }
 
-fn once(lines: &mut Vec<String>, key: &str, new: String) -> bool {
+fn once(lines: &mut Vec<String>, key: &str, new: String) {
     let start = format!("{key} = ");
-    match lines.iter().find(|line| line.starts_with(&start)) {
-        Some(line) => *line == new,
-        None => {
-            lines.push(new);
-            true
-        }
+    if !lines.iter().any(|line| line.starts_with(&start)) {
+        lines.push(new);
     }
 }
 

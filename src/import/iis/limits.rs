@@ -1,5 +1,4 @@
-//! The limits of a virtual server. The relay has each once, for all listeners: that of the first
-//! server.
+//! The limits of a virtual server. The relay has each once, for all listeners.
 
 use super::MESSAGE_SIZES;
 use super::Reading;
@@ -55,16 +54,14 @@ impl Reading<'_> {
         let Some(value) = self.server.get(name) else {
             return;
         };
-        match value.parse::<u64>().ok().filter(|it| fits(*it)) {
-            Some(_) if !self.is_first && !self.found.draft.has_key("[limits]", key) => {
-                self.change(name, &format!("{key} of [limits]: the first server has none, and the relay has one for all listeners"));
-            }
+        let number = value.parse::<u64>().ok().filter(|it| fits(*it));
+        let key_of = format!("{key} of [limits]");
+        self.once(name, &key_of, |it| match number {
             Some(number) => {
-                let number = written(number);
-                let is_so = self.found.draft.number("[limits]", key, &number);
-                self.take_once(name, &format!("{key} of [limits]"), is_so);
+                it.found.draft.limit(key, &written(number));
+                it.take(name, &key_of);
             }
-            None => self.change(name, &format!("{key} of [limits] keeps its default: IIS has no limit, or one that the relay does not allow")),
-        }
+            None => it.change(name, &format!("{key_of} keeps its default: IIS has no limit, or one that the relay does not allow")),
+        });
     }
 }

@@ -100,31 +100,32 @@ pub fn read(path: &Path) -> Result<Found, ImportError> {
     let document = Document::parse(&text);
     let document = document.map_err(|error| wrong(format!("this is not XML: {error}")))?;
     let servers = servers(&document);
-    if servers.is_empty() {
-        return Err(wrong(
-            "there is no SMTP virtual server (IIsSmtpServer) in it".to_owned(),
-        ));
-    }
     let mut found = Found::default();
     found.draft.product = "the SMTP service of IIS";
     found.files.push(path.to_owned());
     let mut account = Section::new("[[account]]");
     FROM_ENTRA.iter().for_each(|line| _ = account.missing(line));
-    let mailbox = servers.iter().find_map(|(_, server)| mailbox(server));
-    match &mailbox {
-        Some(mailbox) => _ = account.set("mailbox", mailbox),
+    let first = servers
+        .iter()
+        .find(|(_, server)| stopped(server).is_empty());
+    let Some((first, deciding)) = first.or_else(|| servers.first()) else {
+        let words = "there is no SMTP virtual server (IIsSmtpServer) in it";
+        return Err(wrong(words.to_owned()));
+    };
+    match mailbox(deciding) {
+        Some(mailbox) => _ = account.set("mailbox", &mailbox),
         None => _ = account.missing("mailbox = \"noreply@contoso.com\""),
     }
     found.draft.add(account);
     found.ask("[[account]]", "enter tenant, client_id, the credential of an app registration in Entra and the mailbox that sends: graph-relay setup shows the steps");
-    for (at, (location, server)) in servers.iter().enumerate() {
+    for (location, server) in &servers {
         Reading {
             location,
             server,
             found: &mut found,
             reported: BTreeSet::new(),
-            is_first: at == 0,
-            mailbox: mailbox.as_ref(),
+            first,
+            deciding,
         }
         .all();
     }
@@ -201,15 +202,29 @@ fn mailbox(server: &Server) -> Option<String> {
     address.is_routable().then(|| user.clone())
 }
 
+/// The settings of a server that say that IIS does not run it.
+fn stopped(server: &Server) -> Vec<&'static str> {
+    let has = |name: &str, value: &str| {
+        let mut values = server.get(name).into_iter();
+        values.any(|it| it.eq_ignore_ascii_case(value))
+    };
+    // MD_SERVER_STATE_STOPPED and MD_SERVER_STATE_STARTED.
+    let (is_stopped, is_started) = (has("ServerState", "4"), has("ServerState", "2"));
+    let is_left = !is_started && has("ServerAutoStart", "FALSE");
+    let settings = [("ServerState", is_stopped), ("ServerAutoStart", is_left)];
+    let settings = settings.into_iter().filter(|(_, is_so)| *is_so);
+    settings.map(|(name, _)| name).collect()
+}
+
 struct Reading<'a> {
     location: &'a str,
     server: &'a Server,
     found: &'a mut Found,
     reported: BTreeSet<&'static str>,
-    /// The relay has some settings once, and they are those of the first server.
-    is_first: bool,
-    /// The mailbox that sends.
-    mailbox: Option<&'a String>,
+    /// The place of the first server that IIS runs.
+    first: &'a str,
+    /// Its settings: they decide about what the relay has once, for all listeners.
+    deciding: &'a Server,
 }
 
 impl Reading<'_> {
@@ -332,10 +347,9 @@ impl Reading<'_> {
         }
         self.change("SmartHostType", "everything goes to Exchange");
         match mailbox(self.server) {
-            Some(own) => {
-                let is_so = self.mailbox == Some(&own);
-                self.take_once("RouteUserName", "mailbox of [[account]]", is_so);
-            }
+            Some(_) => self.once("RouteUserName", "mailbox of [[account]]", |it| {
+                it.take("RouteUserName", "mailbox of [[account]]");
+            }),
             None => self.change(
                 "RouteUserName",
                 "it is no address, so it is no mailbox that sends",
@@ -350,8 +364,7 @@ impl Reading<'_> {
             .get("FullyQualifiedDomainName")
             .filter(|it| !it.is_empty())
         {
-            let is_so = self.found.draft.top("hostname", name);
-            self.take_once("FullyQualifiedDomainName", "hostname", is_so);
+            self.top("FullyQualifiedDomainName", "hostname", name);
         }
         let domain = self
             .server
@@ -360,25 +373,18 @@ impl Reading<'_> {
         if let Some(domain) = domain {
             let somebody = format!("somebody@{domain}").parse::<Address>();
             if somebody.is_ok_and(|it| it.is_routable()) {
-                let is_so = self.found.draft.top("default_recipient_domain", domain);
-                self.take_once("DefaultDomain", "default_recipient_domain", is_so);
+                self.top("DefaultDomain", "default_recipient_domain", domain);
             }
         }
     }
 
     /// Asks about a server that IIS does not run.
     fn state(&mut self) {
-        let has = |name: &str, value: &str| {
-            let mut values = self.server.get(name).into_iter();
-            values.any(|it| it.eq_ignore_ascii_case(value))
-        };
-        // MD_SERVER_STATE_STOPPED and MD_SERVER_STATE_STARTED.
-        let (is_stopped, is_started) = (has("ServerState", "4"), has("ServerState", "2"));
-        let is_left = !is_started && has("ServerAutoStart", "FALSE");
-        for (name, is_so) in [("ServerState", is_stopped), ("ServerAutoStart", is_left)] {
-            if is_so {
-                self.warn(name, "IIS did not run this server: remove its [[listener]] if nobody is to send there");
-            }
+        for name in stopped(self.server) {
+            self.warn(
+                name,
+                "IIS did not run this server: remove its [[listener]] if nobody is to send there",
+            );
         }
     }
 
@@ -403,17 +409,25 @@ impl Reading<'_> {
         }
     }
 
-    /// What the relay has once: the draft has the value of the first server.
-    fn take_once(&mut self, name: &'static str, key: &str, is_so: bool) {
-        match is_so {
-            true => self.take(name, key),
-            false => self.change(
-                name,
-                &format!(
-                    "{key}: the relay has one for all listeners, here that of the first server"
-                ),
-            ),
+    /// Handles a setting that the relay has once, for all listeners. The first server that runs decides
+    /// about it, also by having none.
+    fn once(&mut self, name: &'static str, key: &str, decide: impl FnOnce(&mut Self)) {
+        if self.server.get(name) == self.deciding.get(name) {
+            return decide(self);
         }
+        let words = format!(
+            "{key}: the relay has one for all listeners, and takes it from {}",
+            self.first
+        );
+        self.change(name, &words);
+    }
+
+    /// Takes over a key before the first section.
+    fn top(&mut self, name: &'static str, key: &str, value: &str) {
+        self.once(name, key, |it| {
+            it.found.draft.top(key, value);
+            it.take(name, key);
+        });
     }
 
     fn change(&mut self, name: &'static str, words: &str) {

@@ -35,12 +35,6 @@ fn hostname(reading: &mut Reading) {
     }
 }
 
-fn limit(reading: &mut Reading, key: &'static str, value: &str) {
-    reading.found.draft.within("[limits]", |limits| {
-        limits.raw(key, value);
-    });
-}
-
 fn message_size(reading: &mut Reading) {
     let name = "message_size_limit";
     let Some(size) = reading.settings.set(name) else {
@@ -49,7 +43,7 @@ fn message_size(reading: &mut Reading) {
     let written = |size: u64| format!("\"{size} B\"");
     match size.parse::<u64>() {
         Ok(size) if MESSAGE_SIZES.contains(&size) => {
-            limit(reading, "message_size", &written(size));
+            reading.found.draft.limit("message_size", &written(size));
             reading.take(name, "message_size of [limits]");
         }
         Ok(_) => {
@@ -69,7 +63,7 @@ fn number(reading: &mut Reading, name: &'static str, key: &'static str) {
     };
     match value.parse::<u64>() {
         Ok(number) if (1..=MOST).contains(&number) => {
-            limit(reading, key, &number.to_string());
+            reading.found.draft.limit(key, &number.to_string());
             reading.take(name, format!("{key} of [limits]"));
         }
         Ok(_) => reading.change(
@@ -109,7 +103,7 @@ fn rates(reading: &mut Reading) {
                     .saturating_mul(per)
                     .div_ceil(unit)
                     .min(u64::from(u32::MAX));
-                limit(reading, key, &converted.to_string());
+                reading.found.draft.limit(key, &converted.to_string());
                 let words = format!("{key} = {converted} of [limits]");
                 match per == unit {
                     true => reading.take(name, words),
@@ -136,7 +130,8 @@ fn free_space(reading: &mut Reading) {
         .and_then(|value| value.parse::<u64>().ok());
     match value {
         Some(size) if size >= 8_000_000 => {
-            limit(reading, "free_space", &format!("\"{size} B\""));
+            let draft = &mut reading.found.draft;
+            draft.limit("free_space", &format!("\"{size} B\""));
             reading.take(name, "free_space of [limits]");
         }
         _ => reading.change(name, "free_space of [limits] keeps its default of 500 MB"),
@@ -148,7 +143,8 @@ fn timeout(reading: &mut Reading) {
     let value = reading.settings.set(name);
     match value.and_then(|value| seconds(&value, 1)).filter(|it| *it > 0) {
         Some(seconds) => {
-            limit(reading, "command_timeout", &format!("\"{seconds}s\""));
+            let draft = &mut reading.found.draft;
+            draft.limit("command_timeout", &format!("\"{seconds}s\""));
             reading.take(name, "command_timeout of [limits]");
         }
         None => reading.change(name, "command_timeout of [limits] keeps its default: the relay closes idle sessions earlier when connections are scarce"),

@@ -361,9 +361,8 @@ impl Reading<'_> {
         };
         match size.filter(|size| MESSAGE_SIZES.contains(size)) {
             Some(size) => {
-                self.found.draft.within("[limits]", |limits| {
-                    limits.set("message_size", &format!("{size} B"));
-                });
+                let size = format!("\"{size} B\"");
+                self.found.draft.limit("message_size", &size);
                 self.take(name, "message_size of [limits]");
             }
             None => self.change(name, "message_size of [limits] keeps its default of 35 MB"),

@@ -158,6 +158,49 @@ fn a_server_that_did_not_run_has_to_be_decided_about_and_its_mailbox_is_named() 
 }
 
 #[test]
+fn settings_that_the_relay_has_once_come_from_the_first_server_that_runs() {
+    let own = "DefaultDomain=\"fabrikam.com\" FullyQualifiedDomainName=\"web02.fabrikam.com\" \
+               RouteUserName=\"second@fabrikam.com\" MaxConnections=\"7\"";
+    let second = format!(
+        "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\" {own}/>\n<IIsWebService"
+    );
+    let keys = [
+        "default_recipient_domain = ",
+        "hostname = ",
+        "\nmailbox = ",
+        "connections = ",
+    ];
+    for first in ["ServerState=\"2\"", "ServerState=\"4\""] {
+        let sample = Sample::of("iis");
+        for (name, value) in [
+            ("DefaultDomain", "contoso.com"),
+            ("FullyQualifiedDomainName", "web01.contoso.com"),
+            ("RouteUserName", "noreply@contoso.com"),
+        ] {
+            let setting = format!("{name}=\"{value}\"");
+            sample.change("MetaBase.xml", &setting, "");
+        }
+        let host = "SmartHostType=\"2\"";
+        sample.change("MetaBase.xml", host, &format!("{host} {first}"));
+        sample.change("MetaBase.xml", "<IIsWebService", &second);
+
+        let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
+
+        let text = sample.plain("new.toml");
+        let runs = first.contains('2');
+        for key in keys {
+            assert_eq!(text.contains(key), !runs, "{first}: {key}: {text}");
+        }
+        let title = if runs { "Changed" } else { "Taken over" };
+        let rows = settings(&output, title);
+        for name in own.split(' ').filter(|it| !it.is_empty()) {
+            let row = format!("/LM/SmtpSvc/2: {name}");
+            assert!(rows.contains(&row), "{first}: {row}: {rows:#?}");
+        }
+    }
+}
+
+#[test]
 fn settings_about_who_may_connect_and_how_have_to_be_decided() {
     let sample = Sample::of("iis");
     let more = r#"SmartHostType="2" IPSecurity="1" AccessFlags="1" MasqueradeDomain="a.example""#;
