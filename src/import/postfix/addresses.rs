@@ -245,7 +245,7 @@ fn recipients(reading: &mut Reading, surroundings: Surroundings) {
             Err(why) => unclear.entry(ALIASES).or_default().push(why),
         }
     }
-    let resolved = resolved(&wanted, surroundings);
+    let resolved = resolved(&wanted, &surroundings);
     for (map, words) in lost(&resolved) {
         unclear.entry(map).or_default().push(words);
     }
@@ -311,7 +311,7 @@ fn write(reading: &mut Reading, resolved: &Resolved<'_>) {
 
 /// Finds the aliases that lead to an address, as the relay resolves them. Of several with one name
 /// the first counts, as in Postfix, also if it leads nowhere.
-fn resolved(wanted: &[Alias], surroundings: Surroundings) -> Resolved<'_> {
+fn resolved<'w>(wanted: &'w [Alias], surroundings: &Surroundings) -> Resolved<'w> {
     let mut known = HashSet::new();
     let (mut entries, mut named, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for alias in wanted {
@@ -325,8 +325,8 @@ fn resolved(wanted: &[Alias], surroundings: Surroundings) -> Resolved<'_> {
             }
         }
     }
-    let errors = Aliases::new(&entries, surroundings).err();
-    let bad: BTreeSet<usize> = errors.into_iter().flatten().map(|(at, _)| at).collect();
+    let errors = Aliases::check(&entries, surroundings);
+    let bad: BTreeSet<usize> = errors.into_iter().map(|(at, _)| at).collect();
     let (mut good, mut maps) = (BTreeMap::new(), BTreeSet::new());
     for (at, alias) in named.into_iter().enumerate() {
         if bad.contains(&at) {

@@ -18,9 +18,7 @@
 mod follow;
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 
-use self::follow::Ends;
 use self::follow::Follower;
 use super::Address;
 use super::ForwardPath;
@@ -120,26 +118,26 @@ impl Aliases {
         entries: &[(AliasKey, Vec<ForwardPath>)],
         surroundings: Surroundings,
     ) -> Result<Self, Vec<(usize, AliasError)>> {
-        let keys = entries.iter().enumerate();
-        let follower = Follower {
-            entries,
-            places: keys.map(|(at, (key, _))| (key, at)).collect(),
-            surroundings: &surroundings,
-        };
-        let mut ends = HashMap::new();
-        let mut errors = Vec::new();
-        for (at, (key, _)) in entries.iter().enumerate() {
-            let mut found = Ends::default();
-            match follower.follow(at, &mut vec![at], &mut HashSet::new(), &mut found) {
-                Ok(()) => drop(ends.insert(key.clone(), found.addresses)),
-                Err(error) => errors.push((at, error)),
-            }
+        let follower = Follower::new(entries, &surroundings);
+        let errors = follower.errors();
+        if !errors.is_empty() {
+            return Err(errors);
         }
-        if errors.is_empty() {
-            Ok(Self { ends, surroundings })
-        } else {
-            Err(errors)
-        }
+        let all = entries.iter().enumerate();
+        let ends = all.map(|(at, (key, _))| (key.clone(), follower.addresses(at)));
+        Ok(Self {
+            ends: ends.collect(),
+            surroundings,
+        })
+    }
+
+    /// Returns the errors of [`Self::new`], without the addresses, of which there may be many for
+    /// each alias.
+    pub fn check(
+        entries: &[(AliasKey, Vec<ForwardPath>)],
+        surroundings: &Surroundings,
+    ) -> Vec<(usize, AliasError)> {
+        Follower::new(entries, surroundings).errors()
     }
 
     /// Who receives mail for this recipient: at least one address, each once.
