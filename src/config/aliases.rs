@@ -200,10 +200,7 @@ fn key(section: &Section<'_>, name: &Marked<String>) -> Option<AliasKey> {
         .strip_prefix('*')
         .filter(|rest| rest.starts_with('@'))
         .unwrap_or(text);
-    let key = match text.contains('*') {
-        true => None,
-        false => AliasKey::parse(text),
-    };
+    let key = AliasKey::parse(text);
     if text == "default_recipient_domain" || text == "internal_domains" {
         let message =
             format!("{text} is not an alias: move it to the top, before the first section");

@@ -38,8 +38,12 @@ pub enum AliasKey {
 }
 
 impl AliasKey {
-    /// Reads `root`, `root@nas.local` or `@nas.local`.
+    /// Reads `root`, `root@nas.local` or `@nas.local`. A `*` has no meaning here: addresses may have
+    /// one, but nobody means it literally.
     pub fn parse(text: &str) -> Option<Self> {
+        if text.contains('*') {
+            return None;
+        }
         if let Some(domain) = text.strip_prefix('@') {
             let somebody = format!("somebody@{domain}").parse::<Address>().ok()?;
             return Some(Self::Domain(somebody.key().rsplit_once('@')?.1.to_owned()));
@@ -308,6 +312,13 @@ mod tests {
             ("\"a b\"@contoso.com", Unreachable::Odd),
         ] {
             assert_eq!(resolved(&aliases, path), Err(why), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_key_with_an_asterisk_is_refused() {
+        for text in ["*", "a*", "*@contoso.com", "@*.contoso.com"] {
+            assert_eq!(AliasKey::parse(text), None, "{text}");
         }
     }
 
