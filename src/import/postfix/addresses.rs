@@ -66,9 +66,7 @@ fn default_domain(reading: &mut Reading) -> Option<String> {
         reading.change("myorigin", "mail for a name without a domain needs an alias in [aliases]: the relay has no mailboxes of this machine");
         return None;
     }
-    if reading.settings.has("myorigin") {
-        reading.found.draft.top("default_recipient_domain", &origin);
-    }
+    reading.found.draft.top("default_recipient_domain", &origin);
     reading.take(
         "myorigin",
         "default_recipient_domain. Senders keep the domain that their program writes",

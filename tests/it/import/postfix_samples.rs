@@ -21,7 +21,7 @@ pub(super) struct Installation {
 
 pub(super) const SMTP: &str = "smtp inet n - y - - smtpd\n";
 
-const INSTALLATIONS: [Installation; 29] = [
+const INSTALLATIONS: [Installation; 31] = [
     Installation {
         name: "names that two maps have, and aliases that are no text",
         main: "recipient_canonical_maps = inline:{ {root = admin} }\nalias_maps = ldap:/etc/postfix/ldap.cf\n\
@@ -294,6 +294,26 @@ const INSTALLATIONS: [Installation; 29] = [
             "{printer@old.example = printer@contoso.com} } [[sender]] and [aliases]",
             "Recipients are not rewritten on their way out",
         ],
+    },
+    Installation {
+        name: "an alias for everybody",
+        main: "virtual_alias_maps = inline:{ {* = it@contoso.com}, {root = it@contoso.com} }\n",
+        master: SMTP,
+        has: &["[aliases]\nroot = \"it@contoso.com\"\n"],
+        has_not: &["*"],
+        told: &["lead to no address that Exchange delivers to: * (it@contoso.com)"],
+    },
+    Installation {
+        name: "a machine that keeps no mail and completes names with its own domain",
+        main: "myhostname = relay.contoso.com\nmydestination =\n\
+               virtual_alias_maps = inline:{ {root = anna} }\n",
+        master: SMTP,
+        has: &[
+            "default_recipient_domain = \"relay.contoso.com\"",
+            "root = \"anna\"",
+        ],
+        has_not: &[],
+        told: &[],
     },
     Installation {
         name: "a transport with options, and a pipe",
