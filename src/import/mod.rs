@@ -80,9 +80,12 @@ const FROM_ENTRA: [&str; 3] = [
 ];
 /// The sizes of messages that the relay can be limited to: Exchange accepts nothing larger.
 const MESSAGE_SIZES: std::ops::RangeInclusive<u64> = 10_000..=150_000_000;
-/// What to do about a port below 1024.
+/// What to do about a port of the system.
 const PORT_IS_SHARED: &str = "this port needs extra rights, and the old server must not use it any \
      more: stop it, then graph-relay doctor shows which lines to add to the systemd unit";
+
+/// Ports below this one need extra rights.
+const FIRST_FREE_PORT: u16 = 1024;
 
 /// A larger file is no configuration.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -116,6 +119,11 @@ impl Row {
             may_open: false,
         }
     }
+}
+
+/// Whether [`PORT_IS_SHARED`] says what to do about a port.
+fn is_shared(port: u16) -> bool {
+    port < FIRST_FREE_PORT
 }
 
 /// Whether a setting has a secret, by its name: its value is not shown.

@@ -29,6 +29,7 @@ use super::PORT_IS_SHARED;
 use super::content;
 use super::draft::Section;
 use super::is_secret;
+use super::is_shared;
 use crate::mail::Address;
 
 /// The settings of one server, with those of the service that it does not have itself.
@@ -297,7 +298,7 @@ impl Reading<'_> {
                 continue;
             };
             is_any = true;
-            is_low |= address.port() < 1024;
+            is_low |= is_shared(address.port());
             let mut listener = Section::new("[[listener]]");
             listener.set("address", &address.to_string());
             if tls != "off" {

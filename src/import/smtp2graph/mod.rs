@@ -23,6 +23,7 @@ use super::content;
 use super::draft::SecretFile;
 use super::draft::Section;
 use super::is_secret;
+use super::is_shared;
 use super::networks::everywhere;
 use super::networks::is_everybody;
 use super::networks::is_here;
@@ -236,7 +237,7 @@ impl Reading<'_> {
             false => self.take("receive.secure", "tls of [[listener]]"),
         }
         self.insecure_passwords(has_certificate || is_secure, is_local);
-        if port < 1024 {
+        if is_shared(port) {
             self.found.ask(format!("port {port}"), PORT_IS_SHARED);
         }
         self.size();

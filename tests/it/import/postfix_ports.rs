@@ -4,7 +4,7 @@
 use super::postfix_samples::Installation;
 use super::postfix_samples::SMTP;
 
-pub(super) const OF_PORTS: [Installation; 11] = [
+pub(super) const OF_PORTS: [Installation; 12] = [
     Installation {
         name: "an option about the ports",
         main: "inet_interfaces = loopback-only\nmynetworks = 127.0.0.0/8 10.0.0.0/8\n",
@@ -31,6 +31,14 @@ pub(super) const OF_PORTS: [Installation; 11] = [
         has: &["address = \"[::]:25\"\nnetworks = [\"10.0.0.0/8\", \"2001:db8::/32\"]"],
         has_not: &["0.0.0.0:25"],
         told: &[],
+    },
+    Installation {
+        name: "a port of the system that is not one of mail",
+        main: "mynetworks = 192.0.2.0/24\n",
+        master: "2525 inet n - y - - smtpd\n26 inet n - y - - smtpd\n",
+        has: &["\"0.0.0.0:2525\"", "\"0.0.0.0:26\""],
+        has_not: &[],
+        told: &["26 inet smtpd (master.cf) this port needs extra rights"],
     },
     Installation {
         name: "services that are disabled",

@@ -39,6 +39,7 @@ use super::settings::Settings;
 use crate::import::Found;
 use crate::import::PORT_IS_SHARED;
 use crate::import::draft::Section;
+use crate::import::is_shared;
 use crate::import::networks::everywhere;
 use crate::import::networks::is_here;
 use crate::import::networks::loopback;
@@ -46,6 +47,7 @@ use crate::import::networks::loopback;
 /// What a service becomes.
 struct Listener {
     addresses: Vec<String>,
+    port: u16,
     tls: &'static str,
     authentication: bool,
     anonymous: Vec<IpNet>,
@@ -106,7 +108,7 @@ pub(super) fn add(reading: &mut Reading) {
         if let Some(listener) = &found {
             needs_certificate |= listener.tls != "off";
             write(reading, service, listener);
-            if is_shared(listener) && !has_low_port {
+            if is_shared(listener.port) && !has_low_port {
                 has_low_port = true;
                 reading.found.ask(service.shown(), PORT_IS_SHARED);
             }
@@ -184,6 +186,7 @@ fn listener(
             .iter()
             .map(|ip| std::net::SocketAddr::new(*ip, port).to_string())
             .collect(),
+        port,
         tls: if is_local && !authentication {
             "off"
         } else {
@@ -314,13 +317,6 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
             "its tests of unknown clients: only machines of networks can connect to the relay",
         );
     }
-}
-
-/// Whether it has a port that the old server must give up.
-fn is_shared(listener: &Listener) -> bool {
-    let ends = [":25", ":465", ":587"];
-    let mut addresses = listener.addresses.iter();
-    addresses.any(|address| ends.iter().any(|end| address.ends_with(end)))
 }
 
 /// The rows of the options of a service, and of the listener that it became.
