@@ -31,6 +31,7 @@ use super::draft::Section;
 use super::is_secret;
 use super::is_shared;
 use crate::mail::Address;
+use crate::mail::fits;
 
 /// The settings of one server, with those of the service that it does not have itself.
 type Server = BTreeMap<String, String>;
@@ -186,14 +187,6 @@ fn reason(name: &str) -> &'static str {
     let mut reasons = REASONS.iter();
     let found = reasons.find(|(pattern, _)| fits(pattern, name));
     found.map_or("", |(_, words)| words)
-}
-
-/// Whether a name is this one, or begins like it if that ends with `*`.
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == pattern,
-    }
 }
 
 /// The name with which IIS authenticates to its smart host.
