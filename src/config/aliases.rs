@@ -41,8 +41,8 @@ pub(super) fn surroundings(top: &mut Section<'_>, context: Context<'_>) -> Surro
     };
     let default = top.marked::<String>("default_recipient_domain");
     if let Some(default) = default {
-        let somebody = format!("somebody@{}", default.value).parse::<Address>();
-        if somebody.is_ok_and(|it| surroundings.reaches(&it).is_ok()) {
+        let somebody = Address::of_domain(&default.value);
+        if somebody.is_some_and(|it| surroundings.reaches(&it).is_ok()) {
             surroundings.default_domain = Some(default.value);
         } else {
             let message = format!(
@@ -78,8 +78,7 @@ fn internal_domains(top: &mut Section<'_>) -> Vec<String> {
 
 /// A domain in the form of [`Address::key`].
 fn domain_key(domain: &str) -> Option<String> {
-    let somebody = format!("somebody@{domain}").parse::<Address>().ok()?;
-    Some(somebody.key().rsplit_once('@')?.1.to_owned())
+    Some(Address::of_domain(domain)?.domain_key())
 }
 
 /// Returns who receives mail for `Postmaster` (RFC 5321 4.5.1): the address that gets all
@@ -164,8 +163,7 @@ pub(super) fn read(
 /// Whether the relay's own host name, for which every alias of a name is valid too, is also
 /// a domain with mailboxes, as far as the file says.
 fn has_mailboxes(context: Context<'_>, surroundings: &Surroundings) -> bool {
-    let somebody = format!("somebody@{}", context.hostname).parse::<Address>();
-    let Ok(somebody) = somebody else {
+    let Some(somebody) = Address::of_domain(context.hostname) else {
         return false;
     };
     let is_there = |address: &Address| address.domain_key() == somebody.domain_key();

@@ -364,11 +364,10 @@ impl Reading<'_> {
             .server
             .get("DefaultDomain")
             .filter(|it| it.contains('.'));
-        if let Some(domain) = domain {
-            let somebody = format!("somebody@{domain}").parse::<Address>();
-            if somebody.is_ok_and(|it| it.is_routable()) {
-                self.top("DefaultDomain", "default_recipient_domain", domain);
-            }
+        if let Some(domain) = domain
+            && Address::of_domain(domain).is_some_and(|it| it.is_routable())
+        {
+            self.top("DefaultDomain", "default_recipient_domain", domain);
         }
     }
 

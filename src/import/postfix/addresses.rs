@@ -61,8 +61,8 @@ fn default_domain(reading: &mut Reading) -> Option<String> {
         false => written,
     };
     let is_here = reading.settings.list("mydestination").contains(&origin);
-    let somebody = format!("somebody@{origin}").parse::<Address>();
-    if is_here || !somebody.is_ok_and(|it| it.is_routable()) {
+    let somebody = Address::of_domain(&origin);
+    if is_here || somebody.is_none_or(|it| !it.is_routable()) {
         reading.change("myorigin", "mail for a name without a domain needs an alias in [aliases]: the relay has no mailboxes of this machine");
         return None;
     }
@@ -180,12 +180,11 @@ fn target(origin: &str, value: &str) -> Option<String> {
         true => value.to_owned(),
         false => format!("{value}@{origin}"),
     };
-    let whole = match value.strip_prefix('@') {
-        Some(domain) => format!("somebody@{domain}"),
-        None => value.clone(),
+    let address = match value.strip_prefix('@') {
+        Some(domain) => Address::of_domain(domain),
+        None => value.parse().ok(),
     };
-    let address = whole.parse::<Address>().ok()?;
-    address.is_routable().then_some(value)
+    address?.is_routable().then_some(value)
 }
 
 /// An alias as a map has it.

@@ -45,8 +45,7 @@ impl AliasKey {
             return None;
         }
         if let Some(domain) = text.strip_prefix('@') {
-            let somebody = format!("somebody@{domain}").parse::<Address>().ok()?;
-            return Some(Self::Domain(somebody.key().rsplit_once('@')?.1.to_owned()));
+            return Some(Self::Domain(Address::of_domain(domain)?.domain_key()));
         }
         match text.parse().ok()? {
             ForwardPath::Address(address) => Some(Self::Address(address.key())),

@@ -22,7 +22,9 @@ pub(super) const OF_PORTS: [Installation; 12] = [
             "address = \"[::]:28\"\nnetworks = [\"::1/128\"]",
         ],
         has_not: &["10.0.0.0/8\""],
-        told: &["[::]:28 inet smtpd (master.cf) only clients with IPv6 reach it, and mynetworks has none"],
+        told: &[
+            "[::]:28 inet smtpd (master.cf) only clients with IPv6 reach it, and mynetworks has none",
+        ],
     },
     Installation {
         name: "all addresses of both protocols",
