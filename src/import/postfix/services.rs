@@ -176,8 +176,8 @@ pub(super) fn settings_of(service: &Service, rules: &Service, main: &Settings) -
 /// The parameters that hold for the clients of each service that accepts mail.
 pub(super) fn of_clients(services: &[Service], settings: &Settings) -> Vec<Settings> {
     let accepting = services.iter().filter(|it| it.accepts_mail());
-    let rules = accepting.map(|it| with_rules(services, it, settings));
-    rules.map(|it| settings.with(&it.overrides)).collect()
+    let of_client = |it| settings_of(it, with_rules(services, it, settings), settings);
+    accepting.map(of_client).collect()
 }
 
 /// The addresses of a service, or nothing if its port is unknown.

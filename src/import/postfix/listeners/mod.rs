@@ -113,7 +113,7 @@ pub(super) fn add(reading: &mut Reading) {
                 reading.found.ask(service.shown(), PORT_IS_SHARED);
             }
             if carried_out.insert(rules) {
-                options(reading, rules, Some(listener), files.as_ref());
+                options(reading, rules, &settings, Some(listener), files.as_ref());
             }
         }
         if rules != service {
@@ -123,7 +123,8 @@ pub(super) fn add(reading: &mut Reading) {
     for service in accepting {
         let rules = services::with_rules(&services, service, &reading.settings);
         if carried_out.insert(rules) {
-            options(reading, rules, None, files.as_ref());
+            let settings = services::settings_of(service, rules, &reading.settings);
+            options(reading, rules, &settings, None, files.as_ref());
         }
     }
     for words in unclear {
@@ -319,15 +320,15 @@ fn write(reading: &mut Reading, service: &Service, listener: &Listener) {
     }
 }
 
-/// The rows of the options of a service, and of the listener that it became.
+/// The rows of the options of a service, and of the listener that it became with these settings.
 fn options(
     reading: &mut Reading,
     service: &Service,
+    settings: &Settings,
     listener: Option<&Listener>,
     files: Option<&Files>,
 ) {
-    let settings = reading.settings.with(&service.overrides);
-    let classes = restrictions::classes_of(&settings);
+    let classes = restrictions::classes_of(settings);
     for (name, value) in &service.overrides {
         let setting = service.option(name, value, &reading.secrets);
         let found = &mut reading.found;
@@ -337,14 +338,14 @@ fn options(
         } else if services::OF_MASTER.contains(&name.as_str()) {
             found.lack(setting, ONLY_IN_MAIN);
         } else if !is_read(name) && !CERTIFICATES.contains(&name.as_str()) {
-            parameters::left(found, &settings, name, setting, settings.is_used(name));
+            parameters::left(found, settings, name, setting, settings.is_used(name));
         } else if listener.is_some() && networks::PARAMETERS.contains(&name.as_str()) {
-            let settings = (&settings, std::slice::from_ref(&settings));
+            let settings = (settings, std::slice::from_ref(settings));
             networks::report(found, setting, name, settings, &reading.folder);
         } else if listener.is_some() && name == line_feeds::NAME {
-            line_feeds::report(found, setting, &settings);
+            line_feeds::report(found, setting, settings);
         } else if let Some(listener) = listener {
-            option(found, setting, name, &settings, listener, files);
+            option(found, setting, name, settings, listener, files);
         } else {
             found.ask(
                 setting,
