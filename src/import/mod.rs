@@ -180,8 +180,9 @@ fn content(path: &Path) -> Result<String, ImportError> {
     if !size.is_file() || size.len() > LARGEST_FILE {
         return Err(ImportError::Content {
             path: path.to_owned(),
-            words: "this is not a configuration file: it is no regular file, or larger than 16 MiB"
-                .to_owned(),
+            words:
+                "this is not a configuration file: it is not a regular file, or larger than 16 MiB"
+                    .to_owned(),
         });
     }
     let bytes = std::fs::read(path).map_err(wrong)?;

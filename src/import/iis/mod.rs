@@ -346,7 +346,7 @@ impl Reading<'_> {
             }),
             None => self.change(
                 "RouteUserName",
-                "it is no address, so it is no mailbox that sends",
+                "this is not an address, so it cannot be the mailbox that sends",
             ),
         }
         self.change(

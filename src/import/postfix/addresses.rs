@@ -211,7 +211,7 @@ fn recipients(reading: &mut Reading, surroundings: Surroundings) {
     let mut unclear: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for name in RECIPIENTS {
         let (entries, unread) = entries(reading, name);
-        // The name of a domain that has addresses in the same map is no recipient.
+        // The name of a domain that has addresses in the same map is not a recipient.
         let addresses = entries.iter().filter_map(|(key, _)| key.rsplit_once('@'));
         let domains: BTreeSet<String> = addresses.map(|(_, domain)| domain.to_owned()).collect();
         let entries = entries.into_iter();

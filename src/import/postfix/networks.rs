@@ -188,7 +188,7 @@ pub(super) fn report(
         } else if settings.list(name).is_empty() {
             found.warn(
                 setting,
-                "Postfix lets nobody send without a password here, the relay this machine: set \
+                "Postfix lets nobody send without a password here. The relay lets this machine send: set \
                  authentication of [[listener]] to \"required\" if nobody may",
             );
         } else {
@@ -219,7 +219,9 @@ pub(super) fn report_default(found: &mut Found, settings: &Settings, clients: &[
         .and_then(|it| it.parse::<u32>().ok());
     let is_default = |it: &Settings| PARAMETERS.iter().all(|name| !it.has(name));
     if level.unwrap_or(0) < 2 && clients.iter().any(is_default) {
-        found.ask("mynetworks_style (not set)", OF_SUBNETS);
+        let words = "Postfix's old default lets all machines of this machine's networks send: name them in \
+                     networks of [[listener]], or set mynetworks";
+        found.ask("mynetworks_style (not set)", words);
     }
 }
 

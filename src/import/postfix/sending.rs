@@ -41,7 +41,7 @@ pub(super) fn add(reading: &mut Reading) {
                 Some(_) => {}
                 None => reading.found.ask(
                     format!("{sender} in smtp_sasl_password_maps"),
-                    "its user is no address: add a [[sender]] with the mailbox that sends",
+                    "its user is not an address: add a [[sender]] with the mailbox that sends",
                 ),
             }
         }

@@ -102,7 +102,7 @@ impl Service {
     }
 
     /// Whether a list of `kind` and `name/kind` has it (`master_service_disable`, postconf(5)). The
-    /// first item that fits counts, and with a `!` it says that the list has it not.
+    /// first item that fits counts, and with a `!` it excludes the service.
     fn is_in(&self, list: &[String]) -> bool {
         let fits = |item: &str| {
             item == self.kind
@@ -255,7 +255,7 @@ pub(super) fn disable(services: &mut [Service], settings: &Settings) {
     }
 }
 
-/// The numbers of the lines that are no services.
+/// The numbers of the lines that are not services.
 pub(super) fn odd_lines(text: &str) -> Vec<usize> {
     let lines = numbered_lines(text).into_iter();
     let odd = lines.filter(|(_, line)| service(line).is_none());

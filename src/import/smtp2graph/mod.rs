@@ -383,7 +383,7 @@ impl Reading<'_> {
             for name in ["host", "port", "protocol"] {
                 let name = format!("httpProxy.{name}");
                 if self.one(&name).is_some() {
-                    let words = "this is no host, port or protocol: write the proxy into proxy of [http], and \
+                    let words = "this is not a host, port or protocol: write the proxy into proxy of [http], and \
                                  its password into the environment";
                     self.found.ask(format!("{name}: {HIDDEN}"), words);
                     self.reported.insert(name);

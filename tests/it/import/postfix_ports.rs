@@ -80,7 +80,7 @@ pub(super) const OF_PORTS: [Installation; 12] = [
         master: SMTP,
         has: &["\"127.0.0.1:25\""],
         has_not: &["0.0.0.0"],
-        told: &["mynetworks_style (not set) it lets all machines"],
+        told: &["mynetworks_style (not set) Postfix's old default lets all machines"],
     },
     Installation {
         name: "a postscreen whose server is disabled",
