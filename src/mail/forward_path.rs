@@ -1,7 +1,7 @@
 //! The argument of RCPT (RFC 5321 4.1.1.3): an address, or a name without a
 //! domain as cron and RFC 5321 4.5.1 (`<Postmaster>`) write it.
 //!
-//! Who receives mail for such a name is decided in `aliases.rs`.
+//! Who receives mail for such a name is decided in `aliases/`.
 
 use std::fmt;
 use std::str::FromStr;
