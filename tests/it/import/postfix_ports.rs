@@ -2,7 +2,7 @@
 //! the test beside this file.
 
 use super::postfix_samples::Installation;
-use super::postfix_samples::SMTP;
+use super::postfix_samples::USUAL;
 
 pub(super) const OF_PORTS: [Installation; 12] = [
     Installation {
@@ -29,18 +29,17 @@ pub(super) const OF_PORTS: [Installation; 12] = [
     Installation {
         name: "all addresses of both protocols",
         main: "inet_interfaces = 0.0.0.0, ::\nmynetworks = 10.0.0.0/8 [2001:db8::]/32\n",
-        master: SMTP,
         has: &["address = \"[::]:25\"\nnetworks = [\"10.0.0.0/8\", \"2001:db8::/32\"]"],
         has_not: &["0.0.0.0:25"],
-        told: &[],
+        ..USUAL
     },
     Installation {
         name: "a port of the system that is not one of mail",
         main: "mynetworks = 192.0.2.0/24\n",
         master: "2525 inet n - y - - smtpd\n26 inet n - y - - smtpd\n",
         has: &["\"0.0.0.0:2525\"", "\"0.0.0.0:26\""],
-        has_not: &[],
         told: &["26 inet smtpd (master.cf) this port needs extra rights"],
+        ..USUAL
     },
     Installation {
         name: "services that are disabled",
@@ -53,34 +52,33 @@ pub(super) const OF_PORTS: [Installation; 12] = [
     Installation {
         name: "all services of the network are disabled",
         main: "mynetworks = 192.0.2.0/24\nmaster_service_disable = inet\n",
-        master: SMTP,
-        has: &[],
-        has_not: &["0.0.0.0"],
+        has_not: &["[[listener]]"],
         told: &["master_service_disable = inet these services become no"],
+        ..USUAL
     },
     Installation {
         name: "networks of which nothing is left",
         main: "mynetworks = 10.0.0.0/8, !10.0.0.0/8\nsmtpd_tls_chain_files = /etc/a.pem\n",
         master: "587 inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=encrypt\n",
-        has: &[],
+        has: &[
+            "address = \"[::]:587\"\ntls = \"starttls-required\"\nauthentication = \"required\"\nnetworks = [\"0.0.0.0/0\", \"::/0\"]",
+        ],
         has_not: &["anonymous_networks"],
         told: &["mynetworks = 10.0.0.0/8, !10.0.0.0/8 anonymous_networks of [[listener]]"],
     },
     Installation {
         name: "the machine itself, at one of its addresses",
         main: "inet_interfaces = 192.0.2.10\nmynetworks_style = host\n",
-        master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"192.0.2.10/32\", \"::1/128\"]"],
-        has_not: &[],
-        told: &[],
+        ..USUAL
     },
     Installation {
         name: "the networks of an old Postfix",
         main: "inet_interfaces = all\n",
-        master: SMTP,
         has: &["\"127.0.0.1:25\""],
         has_not: &["0.0.0.0"],
         told: &["mynetworks_style (not set) Postfix's old default lets all machines"],
+        ..USUAL
     },
     Installation {
         name: "a postscreen whose server is disabled",
@@ -106,8 +104,8 @@ pub(super) const OF_PORTS: [Installation; 12] = [
         name: "a postscreen that refuses machines",
         main: "mynetworks = 192.0.2.0/24\npostscreen_access_list = cidr:/etc/postfix/deny.cidr, permit_mynetworks\npostscreen_denylist_action = drop\npostscreen_blacklist_action = ignore\n",
         master: "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n",
-        has: &[],
-        has_not: &[],
+        has: &["address = \"0.0.0.0:25\"\nnetworks = [\"192.0.2.0/24\"]"],
         told: &["postscreen_denylist_action = drop if postscreen_access_list refuses"],
+        ..USUAL
     },
 ];

@@ -19,25 +19,32 @@ pub(super) struct Installation {
     pub(super) told: &'static [&'static str],
 }
 
-pub(super) const SMTP: &str = "smtp inet n - y - - smtpd\n";
+/// One service, with nothing to expect of it.
+pub(super) const USUAL: Installation = Installation {
+    name: "",
+    main: "",
+    master: "smtp inet n - y - - smtpd\n",
+    has: &[],
+    has_not: &[],
+    told: &[],
+};
 
 const INSTALLATIONS: [Installation; 31] = [
     Installation {
         name: "names that two maps have, and aliases that are no text",
         main: "recipient_canonical_maps = inline:{ {root = admin} }\nalias_maps = ldap:/etc/postfix/ldap.cf\n\
                virtual_alias_maps = inline:{ {root = b@contoso.com}, {admin = it@contoso.com} }\n",
-        master: SMTP,
         has: &["root = \"admin\"", "admin = \"it@contoso.com\""],
         has_not: &["b@contoso.com"],
         told: &["ldap:/etc/postfix/ldap.cf: write the aliases"],
+        ..USUAL
     },
     Installation {
         name: "nobody sends without a password",
         main: "mynetworks =\n",
-        master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
-        has_not: &[],
         told: &["Postfix lets nobody send without a password here"],
+        ..USUAL
     },
     Installation {
         name: "a satellite of Debian",
@@ -50,7 +57,6 @@ const INSTALLATIONS: [Installation; 31] = [
                myhostname = web1.contoso.com\nmyorigin = /etc/mailname\nmydestination = $myhostname, localhost\n\
                relayhost = [smtp.office365.com]:587\nmynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128\n\
                mailbox_size_limit = 0\nrecipient_delimiter = +\ninet_interfaces = loopback-only\ninet_protocols = all\n",
-        master: SMTP,
         has: &[
             "address = \"127.0.0.1:25\"",
             "address = \"[::1]:25\"",
@@ -58,61 +64,59 @@ const INSTALLATIONS: [Installation; 31] = [
         ],
         has_not: &["0.0.0.0", "tls ="],
         told: &["Graph replaces the relay host"],
+        ..USUAL
     },
     Installation {
         name: "the networks of Debian on all interfaces",
         main: "mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128\ninet_interfaces = all\ninet_protocols = all\n",
-        master: SMTP,
         has: &["address = \"127.0.0.1:25\"", "address = \"[::1]:25\""],
         has_not: &["0.0.0.0", "[::]"],
         told: &["[[listener]] on 127.0.0.1:25, [::1]:25"],
+        ..USUAL
     },
     Installation {
-        name: "the same with printers",
+        name: "printers in another network than this machine",
         main: "mynetworks = 127.0.0.0/8 [::1]/128 192.0.2.0/24\n",
-        master: SMTP,
         has: &["address = \"0.0.0.0:25\"", "address = \"[::1]:25\""],
         has_not: &["[::]", "\"127.0.0.1:25"],
-        told: &[],
+        ..USUAL
     },
     Installation {
-        name: "the same without IPv6 among the networks",
+        name: "this machine and a printer, with IPv4 networks only",
         main: "mynetworks = 127.0.0.0/8\n",
         master: "smtp inet n - y - - smtpd\n2525 inet n - y - - smtpd -o mynetworks=192.0.2.1\n",
         has: &["address = \"127.0.0.1:25\"", "address = \"0.0.0.0:2525\""],
         has_not: &["[::"],
-        told: &[],
+        ..USUAL
     },
     Installation {
-        name: "the same with IPv4 alone",
+        name: "networks of both protocols, of which only IPv4 is spoken",
         main: "mynetworks = 127.0.0.0/8 [::1]/128\ninet_protocols = ipv4\n",
-        master: SMTP,
         has: &["address = \"127.0.0.1:25\""],
         has_not: &["[::"],
-        told: &[],
+        ..USUAL
     },
     Installation {
         name: "mynetworks may send only with a password",
         main: "mynetworks = 192.0.2.0/24\nsmtpd_relay_restrictions =\n  permit_sasl_authenticated,\n  reject_unauth_destination\n",
-        master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
         told: &["lets nobody send from here"],
+        ..USUAL
     },
     Installation {
-        name: "the same in capitals",
+        name: "restrictions in capitals that ask mynetworks for a password",
         main: "mynetworks = 192.0.2.0/24\nsmtpd_relay_restrictions = Permit_SASL_Authenticated, REJECT\n",
-        master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
         told: &["lets nobody send from here"],
+        ..USUAL
     },
     Installation {
-        name: "the same as a class, and a class for tables",
+        name: "a class that asks mynetworks for a password, and a class for tables",
         main: "mynetworks = 192.0.2.0/24\nsmtpd_restriction_classes = only_sasl, for_tables\n\
                only_sasl = permit_sasl_authenticated, reject_sender_login_mismatch, reject\nfor_tables = reject\n\
                smtpd_recipient_restrictions = only_sasl\n",
-        master: SMTP,
         has: &["networks = [\"127.0.0.0/8\", \"::1/128\"]"],
         has_not: &["192.0.2.0/24"],
         told: &[
@@ -120,14 +124,14 @@ const INSTALLATIONS: [Installation; 31] = [
             "does not check reject_sender_login_mismatch. Only machines",
             "it is read as part of the restrictions that name it",
         ],
+        ..USUAL
     },
     Installation {
-        name: "the same with a network that is this machine only",
+        name: "this machine may send only with a password",
         main: "mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject\n",
-        master: SMTP,
         has: &["address = \"127.0.0.1:25\""],
-        has_not: &[],
         told: &["lets nobody send from here"],
+        ..USUAL
     },
     Installation {
         name: "a level of TLS that is for servers",
@@ -146,8 +150,8 @@ const INSTALLATIONS: [Installation; 31] = [
         master: "odd inet n - y - 1 postscreen\nsmtp inet n - y - 1 postscreen\n\
                  smtpd pass - - y - - smtpd -o smtpd_sasl_auth_enable=yes\n",
         has: &["authentication = \"required\""],
-        has_not: &[],
         told: &["-o smtpd_sasl_auth_enable=yes of smtpd pass smtpd (master.cf) authentication of"],
+        ..USUAL
     },
     Installation {
         name: "users from the local network only",
@@ -255,7 +259,6 @@ const INSTALLATIONS: [Installation; 31] = [
         name: "the whole internet, and tables",
         main: "mynetworks = 0.0.0.0/0 hash:/etc/postfix/net !192.0.2.9 192.0.2.8/30 10.1.2.3/8\n\
                smtpd_client_restrictions = check_client_access hash:/etc/postfix/access, permit\n",
-        master: SMTP,
         has: &["\"192.0.2.8/32\"", "\"192.0.2.10/31\""],
         has_not: &["0.0.0.0/0", "10."],
         told: &[
@@ -264,26 +267,25 @@ const INSTALLATIONS: [Installation; 31] = [
             "10.1.2.3/8 has bits",
             "take the",
         ],
+        ..USUAL
     },
     Installation {
         name: "tables without the name of their check",
         main: "mynetworks = 192.0.2.0/24\nsmtpd_client_restrictions = hash:/etc/postfix/access\n\
                smtpd_recipient_restrictions = permit_mynetworks, hash:/etc/postfix/recipients, reject\n",
-        master: SMTP,
         has: &["networks = [\"192.0.2.0/24\"]"],
-        has_not: &[],
         told: &[
             "does not check check_client_access. Only machines",
             "does not check check_recipient_access. Only machines",
             "If this refuses machines",
         ],
+        ..USUAL
     },
     Installation {
         name: "addresses that are rewritten everywhere, and on their way out",
         main: "mynetworks = 192.0.2.0/24\n\
                canonical_maps = inline:{ {printer@old.example = printer@contoso.com} }\n\
                smtp_generic_maps = inline:{ {printer@old.example = other@contoso.com}, {@host.example = noreply@contoso.com} }\n",
-        master: SMTP,
         has: &[
             "[aliases]\n\"printer@old.example\" = \"printer@contoso.com\"\n",
             "[[sender]]\nmatch = \"printer@old.example\"\nfrom = \"printer@contoso.com\"\n\n\
@@ -294,39 +296,37 @@ const INSTALLATIONS: [Installation; 31] = [
             "{printer@old.example = printer@contoso.com} } [[sender]] and [aliases]",
             "Recipients are not rewritten on their way out",
         ],
+        ..USUAL
     },
     Installation {
         name: "an alias for everybody",
         main: "virtual_alias_maps = inline:{ {* = it@contoso.com}, {root = it@contoso.com} }\n",
-        master: SMTP,
         has: &["[aliases]\nroot = \"it@contoso.com\"\n"],
         has_not: &["*"],
         told: &["lead to no address that Exchange delivers to: * (it@contoso.com)"],
+        ..USUAL
     },
     Installation {
         name: "a machine that keeps no mail and completes names with its own domain",
         main: "myhostname = relay.contoso.com\nmydestination =\n\
                virtual_alias_maps = inline:{ {root = anna} }\n",
-        master: SMTP,
         has: &[
             "default_recipient_domain = \"relay.contoso.com\"",
             "root = \"anna\"",
         ],
-        has_not: &[],
-        told: &[],
+        ..USUAL
     },
     Installation {
         name: "a transport with options, and a pipe",
         main: "transport_maps = hash:/etc/postfix/transport\ndefault_transport = slow\nheader_checks = pcre:/etc/postfix/h\n",
         master: "smtp inet n - y - - smtpd\nslow unix - - n - 1 smtp -o smtp_bind_address=192.0.2.1 -o syslog_name=x\n\
                  filter unix - n n - - pipe flags=R user=f argv=/opt/filter\n",
-        has: &[],
-        has_not: &[],
         told: &[
             "-o smtp_bind_address=192.0.2.1",
             "filter unix pipe",
             "all mail goes to Exchange",
         ],
+        ..USUAL
     },
     Installation {
         name: "users whom the restrictions let send from nowhere",
@@ -380,19 +380,18 @@ const INSTALLATIONS: [Installation; 31] = [
             "address = \"[::1]:2525\"\nnetworks = [\"::1/128\"]",
         ],
         has_not: &["10.0.0.0", "127.0.0"],
-        told: &[],
+        ..USUAL
     },
     Installation {
         name: "an address of the other family, and several instances",
         main: "inet_interfaces = 192.0.2.1\ninet_protocols = ipv6\nmulti_instance_directories = /etc/postfix-out\nthis is odd\n",
-        master: SMTP,
-        has: &[],
         has_not: &["[[listener]]"],
         told: &[
             "listens on no address",
             "graph-relay import postfix with the folder of each",
             "line 4 of main.cf",
         ],
+        ..USUAL
     },
     Installation {
         name: "secrets in main.cf",
@@ -403,7 +402,6 @@ const INSTALLATIONS: [Installation; 31] = [
                mailbox_command = /bin/deliver --key canary\n[mx.example.com]:587 u:canary = x\n",
         master: "smtp inet n - y - - smtpd -o own=static:u:canary -o smtp_sasl_password_maps=$own\n \
                  -o smtpd_helo_restrictions=reject_rhsbl_helo,canary.example\n",
-        has: &[],
         has_not: &["canary"],
         told: &[
             "ldap_bind_pw = (not shown)",
@@ -413,6 +411,7 @@ const INSTALLATIONS: [Installation; 31] = [
             "reject_rbl_client (not shown) the relay does not check reject_rbl_client.",
             "-o smtpd_helo_restrictions=reject_rhsbl_helo,(not shown) of smtp",
         ],
+        ..USUAL
     },
     Installation {
         name: "another server behind a content filter",
