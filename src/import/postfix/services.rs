@@ -328,6 +328,13 @@ fn options(arguments: &str) -> (Vec<(String, String)>, Vec<String>) {
 mod tests {
     use super::*;
 
+    /// The parameters that the options of a service set.
+    fn overrides(service: &Service) -> Vec<(&str, &str)> {
+        let overrides = service.overrides.iter();
+        let overrides = overrides.map(|(name, value)| (name.as_str(), value.as_str()));
+        overrides.collect()
+    }
+
     #[test]
     fn options_of_a_service_are_read_in_both_forms() {
         let services = parse(
@@ -346,11 +353,7 @@ mod tests {
             ),
             ("milter_protocol", "6"),
         ];
-        let found = submission.overrides.iter();
-        let found: Vec<_> = found
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        assert_eq!(found, expected);
+        assert_eq!(overrides(submission), expected);
     }
 
     #[test]
@@ -359,19 +362,16 @@ mod tests {
             "smtp inet n - y - - /usr/lib/postfix/sbin/smtpd -o smtpd_a=b\n26 inet n - y - - ./smtpd\n\
              27 inet n - y - - ../sbin/postscreen\npickup unix n - y 60 1 /usr/libexec/postfix/pickup\n\
              a unix - n n - - /usr/lib/postfix/pipe argv=/b -o c\nmine unix - n n - - /opt/mine/virtual\n\
-             28 inet n - n - - /opt/smtpd/other\n",
+             28 inet n - n - - /opt/smtpd/other\npickup unix n - y 60 1 pickup\n",
         );
 
         let accepting = services.iter().map(Service::accepts_mail);
-        let expected = [false, true, true, false, false, false, false];
+        let expected = [false, true, true, false, false, false, false, false];
         assert_eq!(accepting.collect::<Vec<_>>(), expected);
         let stock = services.iter().map(Service::is_stock);
-        let expected = [false; 7];
+        let expected = [false, false, false, false, false, false, false, true];
         assert_eq!(stock.collect::<Vec<_>>(), expected);
-        assert_eq!(
-            services[0].overrides,
-            [("smtpd_a".to_owned(), "b".to_owned())]
-        );
+        assert_eq!(overrides(&services[0]), [("smtpd_a", "b")]);
         let shown = "smtp inet /usr/lib/postfix/sbin/smtpd (master.cf)";
         assert_eq!(services[0].shown(), shown);
         assert!(services[4].is_whole);
@@ -430,10 +430,6 @@ mod tests {
             ),
             ("smtpd_sasl_auth_enable", "yes"),
         ];
-        let found = services[0].overrides.iter();
-        let found: Vec<_> = found
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        assert_eq!(found, expected);
+        assert_eq!(overrides(&services[0]), expected);
     }
 }
