@@ -1,6 +1,5 @@
 //! `import` of files that are something else: a program, a picture, a text for another purpose.
 
-use std::fs;
 use std::process::Output;
 
 use super::Sample;
@@ -37,7 +36,7 @@ fn a_binary_file_is_one_error_that_names_it() {
         ("report", "report.csv", ["report", "report.csv"]),
     ] {
         let sample = Sample::of(product);
-        fs::write(sample.path(file), program()).unwrap();
+        sample.write(file, program());
 
         let output = sample.import(&arguments);
 
@@ -50,7 +49,7 @@ fn a_binary_file_is_one_error_that_names_it() {
 fn a_binary_master_cf_or_table_is_one_row() {
     let sample = Sample::of("postfix");
     for name in ["master.cf", "virtual"] {
-        fs::write(sample.path(name), program()).unwrap();
+        sample.write(name, program());
     }
 
     let output = sample.import(&["postfix", "."]);
@@ -63,11 +62,11 @@ fn a_binary_master_cf_or_table_is_one_row() {
 #[test]
 fn a_text_that_sets_no_parameter_is_not_a_main_cf() {
     let sample = Sample::of("postfix");
-    fs::write(sample.path("main.cf"), "# Title\n<html>\n".repeat(100)).unwrap();
+    sample.write("main.cf", "# Title\n<html>\n".repeat(100));
     let output = sample.import(&["postfix", "."]);
     assert_one_error(&output, "main.cf: this is not a main.cf: no line sets");
 
-    fs::write(sample.path("main.cf"), "# All defaults.\n").unwrap();
+    sample.write("main.cf", "# All defaults.\n");
     let text = said(&sample.import(&["postfix", "."]));
     assert!(text.contains("smtp inet smtpd (master.cf)"), "{text}");
 }

@@ -2,11 +2,22 @@
 
 use std::fs;
 
+use super::CHANGED;
+use super::DECIDE;
+use super::NONE;
 use super::Sample;
+use super::TAKEN;
 use super::all_settings;
+use super::assert_rows;
 use super::settings;
 use super::source;
 use crate::common::said;
+
+/// Adds elements behind the last SMTP server.
+fn add(sample: &Sample, elements: &str) {
+    let next = "<IIsWebService";
+    sample.change("MetaBase.xml", next, &format!("{elements}\n{next}"));
+}
 
 #[test]
 fn the_virtual_server_becomes_the_relay_toml_beside_the_sample() {
@@ -46,7 +57,7 @@ fn a_file_in_utf_16_is_read_too() {
     let text = sample.read("MetaBase.xml");
     let units = std::iter::once(0xfeff).chain(text.encode_utf16());
     let bytes: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
-    fs::write(sample.path("MetaBase.xml"), bytes).unwrap();
+    sample.write("MetaBase.xml", bytes);
 
     sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
 
@@ -75,8 +86,7 @@ fn every_setting_of_the_server_and_its_service_is_in_the_report() {
         .collect();
     assert!(names.len() > 20, "{names:?}");
     for name in names.into_iter().chain(["UnknownSetting"]) {
-        let is_it = |row: &String| row.starts_with(&format!("/LM/SmtpSvc/1: {name}="));
-        assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
+        assert_rows(&rows, &[&format!("/LM/SmtpSvc/1: {name}=")]);
     }
 }
 
@@ -84,8 +94,8 @@ fn every_setting_of_the_server_and_its_service_is_in_the_report() {
 fn a_second_virtual_server_becomes_a_listener_with_its_own_rights() {
     let sample = Sample::of("iis");
     let second = "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" AuthFlags=\"AuthBasic\" \
-                  ServerBindings=\":2526:\"/>\n<IIsWebService";
-    sample.change("MetaBase.xml", "<IIsWebService", second);
+                  ServerBindings=\":2526:\"/>";
+    add(&sample, second);
 
     let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
 
@@ -97,19 +107,17 @@ fn a_second_virtual_server_becomes_a_listener_with_its_own_rights() {
     assert_eq!(sample.plain("new.toml"), two, "{}", said(&output));
     let rows = all_settings(&output);
     // Of the server itself, missing, and of the service.
-    for start in [
+    let starts = [
         "/LM/SmtpSvc/2: ServerBindings=\":2526:\"",
         "/LM/SmtpSvc/2: AuthFlags=",
         "/LM/SmtpSvc/2: RelayIpList",
         "/LM/SmtpSvc/2: MaxRecipients=\"100\"",
         "/LM/SmtpSvc/2: UnknownSetting=",
         "/LM/SmtpSvc/1: ServerBindings=\":25: 192.0.2.1:2525:\"",
-    ] {
-        let is_it = |row: &String| row.starts_with(start);
-        assert!(rows.iter().any(is_it), "{start}: {rows:#?}");
-    }
+    ];
+    assert_rows(&rows, &starts);
     // The relay has one for all listeners, that of the first server.
-    let changed = settings(&output, "Changed");
+    let changed = settings(&output, CHANGED);
     let size = "/LM/SmtpSvc/2: MaxMessageSize=\"2097152\"".to_owned();
     assert!(changed.contains(&size), "{changed:#?}");
 }
@@ -122,15 +130,14 @@ fn a_limit_that_only_the_second_server_has_does_not_hold_for_the_first() {
         "MaxMessageSize=\"10485760\"",
         "MaxMessageSize=\"0\"",
     );
-    let second =
-        "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\"/>\n<IIsWebService";
-    sample.change("MetaBase.xml", "<IIsWebService", second);
+    let second = "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\"/>";
+    add(&sample, second);
 
     let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
 
     let text = sample.plain("new.toml");
     assert!(!text.contains("message_size"), "{text}");
-    let changed = settings(&output, "Changed");
+    let changed = settings(&output, CHANGED);
     let size = "/LM/SmtpSvc/2: MaxMessageSize=\"2097152\"".to_owned();
     assert!(changed.contains(&size), "{changed:#?}");
 }
@@ -139,12 +146,12 @@ fn a_limit_that_only_the_second_server_has_does_not_hold_for_the_first() {
 fn a_server_that_did_not_run_has_to_be_decided_about_and_its_mailbox_is_named() {
     let sample = Sample::of("iis");
     let second = "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\" ServerState=\"4\" \
-                  ServerAutoStart=\"FALSE\" RouteUserName=\"second@contoso.com\"/>\n<IIsWebService";
-    sample.change("MetaBase.xml", "<IIsWebService", second);
+                  ServerAutoStart=\"FALSE\" RouteUserName=\"second@contoso.com\"/>";
+    add(&sample, second);
 
     let output = sample.import(&["iis", "MetaBase.xml"]);
 
-    let decide = settings(&output, "To be decided or completed");
+    let decide = settings(&output, DECIDE);
     for row in [
         "/LM/SmtpSvc/2: ServerState=\"4\"",
         "/LM/SmtpSvc/2: ServerAutoStart=\"FALSE\"",
@@ -152,7 +159,7 @@ fn a_server_that_did_not_run_has_to_be_decided_about_and_its_mailbox_is_named() 
         assert!(decide.contains(&row.to_owned()), "{row}: {decide:#?}");
     }
     assert!(said(&output).contains("let in more"), "{}", said(&output));
-    let changed = settings(&output, "Changed");
+    let changed = settings(&output, CHANGED);
     let mailbox = "/LM/SmtpSvc/2: RouteUserName=\"second@contoso.com\"".to_owned();
     assert!(changed.contains(&mailbox), "{changed:#?}");
 }
@@ -161,9 +168,8 @@ fn a_server_that_did_not_run_has_to_be_decided_about_and_its_mailbox_is_named() 
 fn settings_that_the_relay_has_once_come_from_the_first_server_that_runs() {
     let own = "DefaultDomain=\"fabrikam.com\" FullyQualifiedDomainName=\"web02.fabrikam.com\" \
                RouteUserName=\"second@fabrikam.com\" MaxConnections=\"7\"";
-    let second = format!(
-        "<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\" {own}/>\n<IIsWebService"
-    );
+    let second =
+        format!("<IIsSmtpServer Location=\"/LM/SmtpSvc/2\" ServerBindings=\":2526:\" {own}/>");
     let keys = [
         "default_recipient_domain = ",
         "hostname = ",
@@ -182,7 +188,7 @@ fn settings_that_the_relay_has_once_come_from_the_first_server_that_runs() {
         }
         let host = "SmartHostType=\"2\"";
         sample.change("MetaBase.xml", host, &format!("{host} {first}"));
-        sample.change("MetaBase.xml", "<IIsWebService", &second);
+        add(&sample, &second);
 
         let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
 
@@ -191,7 +197,7 @@ fn settings_that_the_relay_has_once_come_from_the_first_server_that_runs() {
         for key in keys {
             assert_eq!(text.contains(key), !runs, "{first}: {key}: {text}");
         }
-        let title = if runs { "Changed" } else { "Taken over" };
+        let title = if runs { CHANGED } else { TAKEN };
         let rows = settings(&output, title);
         for name in own.split(' ').filter(|it| !it.is_empty()) {
             let row = format!("/LM/SmtpSvc/2: {name}");
@@ -209,11 +215,9 @@ fn settings_about_who_may_connect_and_how_have_to_be_decided() {
 
     let output = sample.import(&["iis", "MetaBase.xml"]);
 
-    let rows = settings(&output, "To be decided or completed");
+    let rows = settings(&output, DECIDE);
     for name in ["AuthFlags", "IPSecurity", "AccessFlags", "MasqueradeDomain"] {
-        let start = format!("/LM/SmtpSvc/1: {name}=");
-        let is_it = |row: &String| row.starts_with(&start);
-        assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
+        assert_rows(&rows, &[&format!("/LM/SmtpSvc/1: {name}=")]);
     }
 }
 
@@ -234,9 +238,8 @@ fn a_password_that_iis_requires_is_required() {
         let words = said(&output);
         let required = "authentication = \"required\"\n    networks = ";
         assert_eq!(words.contains(required), is_required, "{flags}: {words}");
-        let rows = settings(&output, "To be decided or completed");
-        let is_it = |row: &String| row.starts_with("/LM/SmtpSvc/1: AuthFlags=");
-        assert!(rows.iter().any(is_it), "{flags}: {rows:#?}");
+        let rows = settings(&output, DECIDE);
+        assert_rows(&rows, &["/LM/SmtpSvc/1: AuthFlags="]);
     }
 }
 
@@ -261,7 +264,7 @@ fn passwords_and_binary_values_of_iis_are_not_shown() {
     let more = "SmartHostType=\"2\" AnonymousUserPass=\"canary\" IPSecurity=\"18000080canary\"";
     sample.change("MetaBase.xml", "SmartHostType=\"2\"", more);
     let custom = "<Custom Name=\"UnknownName_37001\" Value=\"canary\" Attributes=\"SECURE\"/>";
-    let end = "</IIsSmtpServer>\n<IIsWebService";
+    let end = "</IIsSmtpServer>";
     sample.change("MetaBase.xml", end, &format!("{custom}{end}"));
 
     let output = sample.import(&["iis", "MetaBase.xml"]);
@@ -275,7 +278,7 @@ fn passwords_and_binary_values_of_iis_are_not_shown() {
 }
 
 #[test]
-fn a_thousand_bindings_have_one_row_about_their_ports_and_one_about_those_that_are_odd() {
+fn a_thousand_bindings_have_two_rows_one_of_them_about_the_odd_ones() {
     let sample = Sample::of("iis");
     let bindings: String = (1..=1000).map(|port| format!(":{port}: ")).collect();
     let odd = "odd ".repeat(1000);
@@ -283,7 +286,7 @@ fn a_thousand_bindings_have_one_row_about_their_ports_and_one_about_those_that_a
 
     let output = sample.import(&["iis", "MetaBase.xml", "--write", "new.toml"]);
 
-    let rows = settings(&output, "To be decided or completed");
+    let rows = settings(&output, DECIDE);
     let is_it = |row: &&String| row.starts_with("/LM/SmtpSvc/1: ServerBindings=");
     assert_eq!(rows.iter().filter(is_it).count(), 2, "{rows:#?}");
     let listeners = sample.read("new.toml").matches("[[listener]]").count();
@@ -292,45 +295,40 @@ fn a_thousand_bindings_have_one_row_about_their_ports_and_one_about_those_that_a
 
 #[test]
 fn each_domain_has_a_row_that_says_whether_it_is_local_or_remote() {
-    let (decide, none) = ("To be decided or completed", "No counterpart");
     for (attributes, title, words) in [
         (
             "RouteAction=\"16\"",
-            decide,
+            DECIDE,
             "write \"@a.example\" = \"address\"",
         ),
-        ("RouteAction=\"65\"", decide, "a local domain"),
+        ("RouteAction=\"65\"", DECIDE, "a local domain"),
         (
             "RouteAction=\"2\" RouteActionString=\"[192.0.2.5]\"",
-            none,
+            NONE,
             "the server in RouteActionString",
         ),
         (
             "RouteAction=\"514\"",
-            none,
+            NONE,
             "until the server of the domain fetches it",
         ),
         (
             "RouteAction=\"4096\"",
-            none,
+            NONE,
             "from everybody, the relay only",
         ),
         (
             "RouteAction=\"4\" RoutePassword=\"canary\"",
-            none,
+            NONE,
             "a remote domain. All mail goes",
         ),
-        ("RouteAction=\"odd\"", decide, "look under Domains"),
-        ("", decide, "look under Domains"),
+        ("RouteAction=\"odd\"", DECIDE, "look under Domains"),
+        ("", DECIDE, "look under Domains"),
     ] {
         let sample = Sample::of("iis");
         let place = "/LM/SmtpSvc/1/Domain/a.example";
         let domain = format!("<IIsSmtpDomain Location=\"{place}\" {attributes}></IIsSmtpDomain>");
-        sample.change(
-            "MetaBase.xml",
-            "<IIsWebService",
-            &format!("{domain}<IIsWebService"),
-        );
+        add(&sample, &domain);
 
         let output = sample.import(&["iis", "MetaBase.xml"]);
 
@@ -345,9 +343,7 @@ fn each_domain_has_a_row_that_says_whether_it_is_local_or_remote() {
         assert!(!text.contains("canary"), "{text}");
         let all = all_settings(&output);
         for attribute in attributes.split(' ').filter_map(|it| it.split('=').next()) {
-            let start = format!("{place}: {attribute}");
-            let is_it = |row: &String| row.starts_with(&start);
-            assert!(all.iter().any(is_it), "{start}: {all:#?}");
+            assert_rows(&all, &[&format!("{place}: {attribute}")]);
         }
     }
 }
@@ -380,7 +376,7 @@ fn a_file_without_an_smtp_server_is_refused() {
             "this is not XML",
         ),
     ] {
-        fs::write(sample.path("MetaBase.xml"), text).unwrap();
+        sample.write("MetaBase.xml", text);
         let output = sample.import(&["iis", "MetaBase.xml"]);
         assert_eq!(output.status.code(), Some(78), "{}", said(&output));
         assert!(said(&output).contains(words), "{}", said(&output));

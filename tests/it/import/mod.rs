@@ -22,6 +22,13 @@ use crate::common::binary;
 use crate::common::keys::APP;
 use crate::common::write_private;
 
+/// The titles of the report's lists.
+const TAKEN: &str = "Taken over";
+const CHANGED: &str = "Changed";
+const NONE: &str = "No counterpart";
+const DECIDE: &str = "To be decided or completed";
+const TITLES: [&str; 4] = [TAKEN, CHANGED, NONE, DECIDE];
+
 /// A copy of a product's files, in a folder of this test.
 struct Sample {
     folder: TempDir,
@@ -64,22 +71,20 @@ impl Sample {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
     fn change(&self, name: &str, from: &str, to: &str) {
         let text = self.read(name);
         assert!(text.contains(from), "{from}: {text}");
-        fs::write(self.path(name), text.replace(from, to)).unwrap();
+        self.write(name, text.replace(from, to));
     }
 }
 
 /// The settings in all four lists of a report.
 fn all_settings(output: &Output) -> Vec<String> {
-    let titles = [
-        "Taken over",
-        "Changed",
-        "No counterpart",
-        "To be decided or completed",
-    ];
-    let all = titles.iter().flat_map(|title| settings(output, title));
+    let all = TITLES.iter().flat_map(|title| settings(output, title));
     all.collect()
 }
 
@@ -93,6 +98,22 @@ fn settings(output: &Output, title: &str) -> Vec<String> {
     let lines = list.lines().take_while(|line| !line.is_empty());
     let settings = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     settings.map(|line| line.trim().to_owned()).collect()
+}
+
+/// Asserts that for each of these starts some row begins with it.
+fn assert_rows(rows: &[String], starts: &[&str]) {
+    for start in starts {
+        let is_it = |row: &String| row.starts_with(start);
+        assert!(rows.iter().any(is_it), "{start}: {rows:#?}");
+    }
+}
+
+/// The names of all parameters that a main.cf sets.
+fn parameters(main: &str) -> impl Iterator<Item = &str> {
+    let lines = main.lines();
+    let lines = lines.filter(|line| !line.starts_with([' ', '\t', '#']));
+    let names = lines.filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    names.filter(|name| !name.contains([' ', ':']))
 }
 
 fn source(product: &str) -> PathBuf {

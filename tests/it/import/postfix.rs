@@ -3,27 +3,18 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use super::CHANGED;
+use super::DECIDE;
+use super::NONE;
 use super::Sample;
+use super::TAKEN;
+use super::TITLES;
+use super::all_settings;
+use super::parameters;
 use super::settings;
 use super::source;
 use crate::common::binary;
 use crate::common::said;
-
-const TITLES: [&str; 4] = [
-    "Taken over",
-    "Changed",
-    "No counterpart",
-    "To be decided or completed",
-];
-
-/// The names of the parameters that a main.cf sets.
-fn parameters(text: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .filter(|line| !line.starts_with(['#', ' ', '\t']));
-    let names = lines.filter_map(|line| line.split_once('='));
-    names.map(|(name, _)| name.trim().to_owned()).collect()
-}
 
 #[test]
 fn postfix_becomes_the_relay_toml_beside_the_sample() {
@@ -49,14 +40,12 @@ fn every_parameter_of_main_cf_and_option_of_an_smtp_service_is_in_the_report() {
 
     let output = sample.import(&["postfix", "."]);
 
-    let rows: Vec<String> = TITLES
-        .iter()
-        .flat_map(|title| settings(&output, title))
-        .collect();
-    let names = parameters(&sample.read("main.cf"));
+    let rows = all_settings(&output);
+    let main = sample.read("main.cf");
+    let names: Vec<&str> = parameters(&main).collect();
     assert!(names.len() > 40, "{names:?}");
     for name in names {
-        let is_it = |row: &String| row.split([' ', '=']).next() == Some(name.as_str());
+        let is_it = |row: &String| row.split([' ', '=']).next() == Some(name);
         assert!(rows.iter().any(is_it), "{name}: {rows:#?}");
     }
     for option in [
@@ -73,7 +62,7 @@ fn every_parameter_of_main_cf_and_option_of_an_smtp_service_is_in_the_report() {
             "{option}: {rows:#?}"
         );
     }
-    let none = settings(&output, TITLES[2]);
+    let none = settings(&output, NONE);
     for name in [
         "header_checks",
         "always_bcc",
@@ -89,41 +78,40 @@ fn every_parameter_of_main_cf_and_option_of_an_smtp_service_is_in_the_report() {
 }
 
 #[test]
-fn a_parameter_of_which_nothing_is_taken_over_is_not_among_those_that_are() {
-    let [taken, changed, none, decide] = TITLES;
+fn each_parameter_is_listed_once_under_its_fate() {
     let maps = [
         "sender_canonical_maps",
         "canonical_maps",
         "smtp_generic_maps",
         "virtual_alias_maps",
     ];
-    let unread = maps.map(|name| (format!("{name} = regexp:/x"), decide));
+    let unread = maps.map(|name| (format!("{name} = regexp:/x"), DECIDE));
     let lists = [
-        ("alias_maps = hash:/no/such/file", decide),
-        ("virtual_alias_maps = inline:{ {root = nobody} }", decide),
+        ("alias_maps = hash:/no/such/file", DECIDE),
+        ("virtual_alias_maps = inline:{ {root = nobody} }", DECIDE),
         (
             "virtual_alias_maps = inline:{ {root = it@contoso.com} }, ldap:/x",
-            taken,
+            TAKEN,
         ),
         (
             "sender_canonical_maps = inline:{ {root = nobody@localhost} }",
-            decide,
+            DECIDE,
         ),
         (
             "smtp_generic_maps = inline:{ {root = it@contoso.com} }",
-            changed,
+            CHANGED,
         ),
-        ("sender_canonical_maps =", taken),
-        ("mynetworks = hash:/etc/postfix/networks", decide),
-        ("mynetworks = hash:/etc/postfix/networks 192.0.2.1", taken),
-        ("mynetworks_style = subnet", decide),
-        ("mynetworks_style = Host", taken),
-        ("mynetworks_style = class\nmynetworks = 192.0.2.1", none),
+        ("sender_canonical_maps =", TAKEN),
+        ("mynetworks = hash:/etc/postfix/networks", DECIDE),
+        ("mynetworks = hash:/etc/postfix/networks 192.0.2.1", TAKEN),
+        ("mynetworks_style = subnet", DECIDE),
+        ("mynetworks_style = Host", TAKEN),
+        ("mynetworks_style = class\nmynetworks = 192.0.2.1", NONE),
     ];
     let lists = lists.map(|(main, title)| (main.to_owned(), title));
     for (main, title) in unread.into_iter().chain(lists) {
         let sample = Sample::of("postfix");
-        fs::write(sample.path("main.cf"), format!("{main}\n")).unwrap();
+        sample.write("main.cf", format!("{main}\n"));
 
         let output = sample.import(&["postfix", "."]);
 
@@ -139,15 +127,15 @@ fn a_parameter_of_which_nothing_is_taken_over_is_not_among_those_that_are() {
 #[test]
 fn an_option_with_networks_is_taken_over_only_if_they_are() {
     for (option, title) in [
-        ("mynetworks_style=class", TITLES[3]),
-        ("mynetworks_style=host", TITLES[0]),
-        ("mynetworks=hash:/x", TITLES[3]),
-        ("mynetworks=192.0.2.1", TITLES[0]),
+        ("mynetworks_style=class", DECIDE),
+        ("mynetworks_style=host", TAKEN),
+        ("mynetworks=hash:/x", DECIDE),
+        ("mynetworks=192.0.2.1", TAKEN),
     ] {
         let sample = Sample::of("postfix");
-        fs::write(sample.path("main.cf"), "biff = no\n").unwrap();
+        sample.write("main.cf", "biff = no\n");
         let master = format!("smtp inet n - y - - smtpd -o {option}\n");
-        fs::write(sample.path("master.cf"), master).unwrap();
+        sample.write("master.cf", master);
 
         let output = sample.import(&["postfix", "."]);
 
@@ -159,27 +147,26 @@ fn an_option_with_networks_is_taken_over_only_if_they_are() {
 
 #[test]
 fn bare_line_feeds_are_refused_where_postfix_refuses_them_from_everybody() {
-    let [taken, changed, _, decide] = TITLES;
     let none = "\nsmtpd_forbid_bare_newline_exclusions =";
     for (value, more, title, is_refused) in [
-        ("reject", none, taken, true),
-        ("Reject", none, taken, true),
-        ("reject", "", changed, false),
+        ("reject", none, TAKEN, true),
+        ("Reject", none, TAKEN, true),
+        ("reject", "", CHANGED, false),
         (
             "reject",
             "\nsmtpd_forbid_bare_newline_exclusions = $mynetworks",
-            changed,
+            CHANGED,
             false,
         ),
-        ("yes", none, taken, false),
-        ("normalize", "", taken, false),
-        ("note", none, changed, false),
-        ("no", "", changed, false),
-        ("perhaps", none, decide, false),
+        ("yes", none, TAKEN, false),
+        ("normalize", "", TAKEN, false),
+        ("note", none, CHANGED, false),
+        ("no", "", CHANGED, false),
+        ("perhaps", none, DECIDE, false),
     ] {
         let sample = Sample::of("postfix");
         let setting = format!("smtpd_forbid_bare_newline = {value}");
-        fs::write(sample.path("main.cf"), format!("{setting}{more}\n")).unwrap();
+        sample.write("main.cf", format!("{setting}{more}\n"));
 
         let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
 
@@ -197,11 +184,11 @@ fn bare_line_feeds_are_refused_where_postfix_refuses_them_from_everybody() {
 #[test]
 fn a_service_that_refuses_bare_line_feeds_becomes_a_listener_that_does() {
     let sample = Sample::of("postfix");
-    fs::write(sample.path("main.cf"), "mynetworks = 192.0.2.1\n").unwrap();
+    sample.write("main.cf", "mynetworks = 192.0.2.1\n");
     let strict = "-o smtpd_forbid_bare_newline=reject -o smtpd_forbid_bare_newline_exclusions=";
     let smtp = "inet n - y - - smtpd";
     let master = format!("2525 {smtp}\n2526 {smtp} {strict}\n");
-    fs::write(sample.path("master.cf"), master).unwrap();
+    sample.write("master.cf", master);
 
     let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
 
@@ -211,7 +198,7 @@ fn a_service_that_refuses_bare_line_feeds_becomes_a_listener_that_does() {
         !lenient.contains("bare_lf") && strict.contains("bare_lf"),
         "{text}"
     );
-    let rows = settings(&output, TITLES[0]);
+    let rows = settings(&output, TAKEN);
     let setting = "-o smtpd_forbid_bare_newline=reject of 2526 inet smtpd (master.cf)";
     assert!(rows.contains(&setting.to_owned()), "{rows:#?}");
 }
@@ -314,9 +301,9 @@ fn the_exit_code_says_that_something_may_let_in_more() {
     ] {
         let sample = Sample::of("postfix");
         let main = format!("mynetworks = 192.0.2.1\nsmtpd_client_restrictions = {restrictions}\n");
-        fs::write(sample.path("main.cf"), main).unwrap();
-        fs::write(sample.path("master.cf"), "smtp inet n - y - - smtpd\n").unwrap();
-        fs::write(sample.path("new.toml"), account).unwrap();
+        sample.write("main.cf", main);
+        sample.write("master.cf", "smtp inet n - y - - smtpd\n");
+        sample.write("new.toml", account);
 
         let output = sample.import(&["postfix", ".", "--write", "new.toml"]);
 

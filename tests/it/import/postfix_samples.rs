@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::all_settings;
+use super::parameters;
 use super::postfix_ports::OF_PORTS;
 use crate::common::binary;
 use crate::common::said;
@@ -425,13 +426,6 @@ const INSTALLATIONS: [Installation; 31] = [
         ],
     },
 ];
-
-/// The names of all parameters that a main.cf sets.
-fn parameters(main: &str) -> impl Iterator<Item = &str> {
-    let lines = main.lines().filter(|line| !line.starts_with([' ', '#']));
-    let names = lines.filter_map(|line| Some(line.split_once('=')?.0.trim()));
-    names.filter(|name| !name.contains([' ', ':']))
-}
 
 /// The names of all parameters that the services of a master.cf set that accept mail.
 fn options(master: &str) -> Vec<&str> {

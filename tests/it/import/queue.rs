@@ -113,7 +113,7 @@ fn installation() -> Sample {
 #[test]
 fn messages_stay_in_the_queue_if_the_configuration_is_not_accepted() {
     let sample = installation();
-    fs::write(sample.path("config.yml"), "x: 1\n").unwrap();
+    sample.write("config.yml", "x: 1\n");
 
     let output = sample.import(&["smtp2graph", "config.yml", "--queue", "queue"]);
 

@@ -1,6 +1,5 @@
 //! `import report`.
 
-use std::fs;
 
 use super::Sample;
 use crate::common::Home;
@@ -58,8 +57,8 @@ async fn a_sender_is_ticked_off_as_soon_as_its_first_mail_has_come_in() {
 fn a_report_in_another_language_is_listed_with_a_notice_about_its_columns() {
     let sample = Sample::of("report");
     let german = "Absenderadresse,Gesendete Nachrichten\nerp@contoso.com,17\n";
-    fs::write(sample.path("report.csv"), german).unwrap();
-    fs::write(sample.path("relay.toml"), "data_dir = \"no-such-folder\"\n").unwrap();
+    sample.write("report.csv", german);
+    sample.write("relay.toml", "data_dir = \"no-such-folder\"\n");
 
     let output = sample.import(&["report", "report.csv", "--config", "relay.toml"]);
 
@@ -82,7 +81,7 @@ fn a_report_in_another_language_is_listed_with_a_notice_about_its_columns() {
 fn without_a_relay_the_list_is_shown_and_nothing_is_ticked_off() {
     let sample = Sample::of("report");
     sample.change("report.csv", "MAILBOX", MAILBOX);
-    fs::write(sample.path("relay.toml"), "data_dir = \"no-such-folder\"\n").unwrap();
+    sample.write("relay.toml", "data_dir = \"no-such-folder\"\n");
 
     let output = sample.import(&["report", "report.csv", "--config", "relay.toml"]);
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use super::DECIDE;
 use super::Sample;
+use super::TAKEN;
 use super::all_settings;
 use super::settings;
 use super::source;
@@ -124,7 +126,7 @@ fn values_of_unknown_settings_and_passwords_in_urls_are_not_shown() {
 fn a_list_of_clients_that_is_missing_lets_only_this_machine_send() {
     let sample = Sample::of("smtp2graph");
     let text = "mode: full\nsend:\n  appReg:\n    tenant: contoso\n    id: '1'\n    secret: x\nreceive:\n  port: 25\n";
-    fs::write(sample.path("config.yml"), text).unwrap();
+    sample.write("config.yml", text);
 
     let output = sample.import(&["smtp2graph", "config.yml", "--write", "new.toml"]);
 
@@ -182,11 +184,11 @@ fn a_list_of_clients_that_cannot_be_read_lets_only_this_machine_send() {
         let words = said(&output);
         assert!(words.contains("authentication = \"required\""), "{words}");
         assert_eq!(words.contains("0.0.0.0/0"), is_empty, "{list}: {words}");
-        let asked = settings(&output, "To be decided or completed");
+        let asked = settings(&output, DECIDE);
         let is_list = |row: &String| row.starts_with("receive.ipWhitelist");
         let is_asked = asked.iter().any(is_list);
         assert_eq!(is_asked, !is_empty, "{list}: {words}");
-        let taken = settings(&output, "Taken over");
+        let taken = settings(&output, TAKEN);
         assert_eq!(taken.iter().any(is_list), is_empty, "{list}: {words}");
     }
 }
@@ -212,7 +214,7 @@ fn a_list_of_addresses_that_cannot_be_read_allows_nobody() {
             words.contains(&format!("    {key} = []\n")),
             "{name}: {words}"
         );
-        let asked = settings(&output, "To be decided or completed");
+        let asked = settings(&output, DECIDE);
         assert!(asked.contains(&name.to_owned()), "{name}: {asked:#?}");
     }
 }
@@ -227,7 +229,7 @@ fn a_proxy_that_is_more_than_a_host_is_neither_written_nor_shown() {
 
         assert!(!said(&output).contains("canary"), "{}", said(&output));
         assert!(!sample.read("new.toml").contains("proxy"));
-        let asked = settings(&output, "To be decided or completed");
+        let asked = settings(&output, DECIDE);
         let row = "httpProxy.host: (not shown)".to_owned();
         assert!(asked.contains(&row), "{asked:#?}");
     }
@@ -287,7 +289,7 @@ fn an_empty_text_is_the_same_as_a_setting_that_is_missing() {
     ] {
         assert!(!text.contains(absent), "{absent}: {text}");
     }
-    let rows = settings(&output, "Taken over");
+    let rows = settings(&output, TAKEN);
     for name in ["send.appReg.tenant", "receive.tlsCertPath", "surprise"] {
         assert!(rows.contains(&format!("{name}:")), "{name}: {rows:#?}");
     }
@@ -303,7 +305,7 @@ fn a_user_without_a_name_is_reported_and_hides_no_other() {
     let text = sample.read("new.toml");
     assert_eq!(text.matches("[[user]]").count(), 1, "{text}");
     assert!(text.contains("name = \"app\""), "{text}");
-    let asked = settings(&output, "To be decided or completed");
+    let asked = settings(&output, DECIDE);
     let name = "receive.users.0.username".to_owned();
     assert!(asked.contains(&name), "{asked:#?}");
     let rows = all_settings(&output);
@@ -326,7 +328,7 @@ fn a_setting_that_cannot_be_read_has_one_row() {
         let rows: Vec<_> = rows.iter().filter(|row| row.starts_with(name)).collect();
         assert_eq!(rows.len(), 1, "{rows:#?}");
     }
-    let asked = settings(&output, "To be decided or completed");
+    let asked = settings(&output, DECIDE);
     assert!(asked.contains(&format!("receive.{address}")), "{asked:#?}");
 }
 
@@ -338,7 +340,7 @@ fn a_file_that_is_not_a_configuration_of_smtp2graph_is_refused() {
         ("x: 1\n", "not a configuration of SMTP2Graph"),
         ("", "no settings"),
     ] {
-        fs::write(sample.path("config.yml"), text).unwrap();
+        sample.write("config.yml", text);
         let output = sample.import(&["smtp2graph", "config.yml"]);
         assert_eq!(output.status.code(), Some(78));
         assert!(said(&output).contains(words), "{}", said(&output));
