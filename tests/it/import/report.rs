@@ -1,6 +1,5 @@
 //! `import report`.
 
-
 use super::Sample;
 use crate::common::Home;
 use crate::common::MAILBOX;
