@@ -298,6 +298,7 @@ fn the_exit_code_says_that_something_may_let_in_more() {
         ("permit_mynetworks", 0),
         ("check_client_access hash:/a, permit", 1),
         ("permit_sasl_authenticated, reject", 1),
+        ("reject\nsmtpd_sasl_auth_enable = yes", 1),
     ] {
         let sample = Sample::of("postfix");
         let main = format!("mynetworks = 192.0.2.1\nsmtpd_client_restrictions = {restrictions}\n");
