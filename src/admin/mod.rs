@@ -35,11 +35,13 @@
 //! | `GET /sessions` | the sessions that went wrong, as [`Transcript`] |
 //! | `GET /sessions/NUMBER` | one of them; 404 if it is not kept |
 //!
-//! What cannot be answered has an [`ApiError`] as its answer.
+//! What cannot be answered has an [`ApiError`] as its answer. An order says in a header until when
+//! its command waits ([`DEADLINE`]); after that it is refused.
 
 pub mod attention;
 mod audit;
 mod configuration;
+mod deadline;
 mod devices;
 mod error;
 mod history;
@@ -86,6 +88,8 @@ pub use self::configuration::Prepared;
 pub use self::configuration::Reload;
 pub use self::configuration::Restart;
 pub use self::configuration::scope_commands;
+pub use self::deadline::DEADLINE;
+pub use self::deadline::deadline;
 pub use self::devices::AddedDevice;
 pub use self::devices::DeviceState;
 pub use self::devices::DeviceView;
@@ -248,7 +252,8 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
         .merge(monitoring::router(admin_state.clone()))
         .merge(status::router(admin_state));
     let record = axum::middleware::from_fn_with_state(audit, audit::socket::audited);
-    let routes = routes.layer(record);
+    let in_time = axum::middleware::from_fn(deadline::kept);
+    let routes = routes.layer(in_time).layer(record);
     let routes = routes.into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(Guarded(socket), routes)
         .with_graceful_shutdown(stop.cancelled_owned())

@@ -20,6 +20,13 @@ pub fn since_boot() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }
 
+/// A text that is different for each time namespace, whose clock since boot may have an offset;
+/// none if the system has no such namespaces.
+pub fn time_namespace() -> Option<String> {
+    let namespace = std::fs::read_link("/proc/self/ns/time").ok()?;
+    Some(namespace.to_string_lossy().into_owned())
+}
+
 /// A text that is different for each boot; none if the system does not say.
 pub fn boot_id() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

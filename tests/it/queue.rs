@@ -338,6 +338,38 @@ fn a_wrong_command_line_is_answered_with_the_correct_form() {
     assert_eq!(not_running.status.code(), Some(69));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_got_no_answer_in_time_is_not_carried_out_later() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    let id = deferred(&relay, &home, &graph);
+    let orders: [&[&str]; 3] = [&["queue", "drop", &id], &["queue", "hold", &id], &["pause"]];
+    relay.signal("STOP");
+
+    // At the same time, because each waits for ten seconds.
+    let outputs: Vec<Output> = std::thread::scope(|scope| {
+        let home = &home;
+        let given = orders.map(|order| scope.spawn(move || run(home, order)));
+        given.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    relay.signal("CONT");
+
+    for output in outputs {
+        assert_eq!(output.status.code(), Some(69));
+        let said = stderr(&output);
+        assert!(said.contains("does not carry this order out"), "{said}");
+    }
+    relay.wait_until(|| relay.events("audit").len() == 3);
+    for line in relay.events("audit") {
+        assert_eq!(line["result"], "refused", "{line}");
+    }
+    assert_eq!(shown(&home, &id)["state"], "waiting");
+    // An order that is in time is carried out.
+    let dropped = queue(&home, &["drop", &id]);
+    assert!(dropped.status.success(), "{}", stderr(&dropped));
+}
+
 /// A home in which a test listens on the admin socket itself.
 fn home_without_relay() -> Home {
     let home = Home::empty();

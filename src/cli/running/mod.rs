@@ -24,8 +24,10 @@ use super::ConfigFile;
 use super::Exit;
 use super::talk;
 use crate::admin::ApiError;
+use crate::admin::DEADLINE;
 use crate::admin::ErrorCode;
 use crate::admin::Followed;
+use crate::admin::deadline;
 use crate::clock::span_in_words;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -50,7 +52,47 @@ pub(super) struct Failure {
 pub(super) struct Relay {
     client: reqwest::Client,
     socket: PathBuf,
+    /// The time for what neither a user nor Microsoft takes part in.
     patience: Duration,
+}
+
+/// What holds for a request: its limit, the deadline that it tells the relay, and the words when
+/// there was no answer all come from here.
+#[derive(Clone, Copy)]
+struct Terms {
+    patience: Duration,
+    /// The command that shows whether an order was carried out. A question has none.
+    shown_by: Option<&'static str>,
+}
+
+impl Terms {
+    fn of_question(patience: Duration) -> Self {
+        Self {
+            patience,
+            shown_by: None,
+        }
+    }
+
+    fn of_order(path: &str, patience: Duration) -> Self {
+        let shown_by = match path.starts_with("/queue/") {
+            true => "graph-relay queue show ID",
+            false => "graph-relay status",
+        };
+        Self {
+            patience,
+            shown_by: Some(shown_by),
+        }
+    }
+
+    /// What becomes of an order that got no answer.
+    fn rest(self) -> String {
+        self.shown_by.map_or_else(String::new, |shown_by| {
+            format!(
+                ". The relay does not carry this order out any more, unless it has begun to; to see \
+                 whether it has: {shown_by}"
+            )
+        })
+    }
 }
 
 impl Failure {
@@ -108,7 +150,7 @@ impl Relay {
         let folder = Config::data_dir_of(&file.config);
         let folder = folder.map_err(|error| Failure::of_configuration(&error))?;
         let socket = folder.join("admin.sock");
-        let client = sockets::http_client(&socket).timeout(patience).build();
+        let client = sockets::http_client(&socket).build();
         let client = client.map_err(|error| Failure {
             exit: Exit::Unreachable,
             words: error.to_string(),
@@ -136,14 +178,16 @@ impl Relay {
             exit: Exit::Usage,
             words: error.to_string(),
         })?;
-        self.answer(self.client.get(url), self.patience).await
+        let terms = Terms::of_question(self.patience);
+        self.answer(self.client.get(url), terms).await
     }
 
     /// The status of an answer and its text, whatever they are.
     pub(super) async fn get(&self, path: &str) -> Result<(StatusCode, String), Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error, self.patience);
-        let response = self.client.get(format!("http://relay{path}")).send().await;
-        let response = response.map_err(failed)?;
+        let request = self.client.get(format!("http://relay{path}"));
+        let terms = Terms::of_question(self.patience);
+        let failed = |error: reqwest::Error| self.unreachable(&error, terms);
+        let response = self.send(request, terms).await?;
         let status = response.status();
         Ok((status, response.text().await.map_err(failed)?))
     }
@@ -155,7 +199,8 @@ impl Relay {
         order: &impl Serialize,
     ) -> Result<Option<T>, Failure> {
         let request = self.client.post(format!("http://relay{path}"));
-        self.answer(request.json(order), self.patience).await
+        let terms = Terms::of_order(path, self.patience);
+        self.answer(request.json(order), terms).await
     }
 
     /// The same, if a user or Microsoft takes part of the time.
@@ -165,21 +210,23 @@ impl Relay {
         order: &impl Serialize,
     ) -> Result<T, Failure> {
         let request = self.client.post(format!("http://relay{path}"));
-        self.answer(request.json(order), LONGEST_PATIENCE)
+        let terms = Terms::of_order(path, LONGEST_PATIENCE);
+        self.answer(request.json(order), terms)
             .await?
             .ok_or_else(Failure::another_version)
     }
 
-    /// Orders something that takes long, and hears of its steps.
+    /// Has the relay examine something, which takes long, and hears of its steps.
     pub(in crate::cli) async fn follow<T: DeserializeOwned>(
         &self,
         path: &str,
         on_step: impl Fn(Step),
     ) -> Result<T, Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error, LONGEST_PATIENCE);
+        // It changes nothing.
+        let terms = Terms::of_question(LONGEST_PATIENCE);
+        let failed = |error: reqwest::Error| self.unreachable(&error, terms);
         let request = self.client.post(format!("http://relay{path}?steps=true"));
-        let request = request.timeout(LONGEST_PATIENCE);
-        let mut response = request.send().await.map_err(failed)?;
+        let mut response = self.send(request, terms).await?;
         let mut text = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(failed)? {
             text.extend_from_slice(&piece);
@@ -200,13 +247,25 @@ impl Relay {
         }
     }
 
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        terms: Terms,
+    ) -> Result<reqwest::Response, Failure> {
+        let request = request
+            .timeout(terms.patience)
+            .header(DEADLINE, deadline(terms.patience));
+        let response = request.send().await;
+        response.map_err(|error| self.unreachable(&error, terms))
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
-        patience: Duration,
+        terms: Terms,
     ) -> Result<Option<T>, Failure> {
-        let failed = |error: reqwest::Error| self.unreachable(&error, patience);
-        let response = request.timeout(patience).send().await.map_err(failed)?;
+        let failed = |error: reqwest::Error| self.unreachable(&error, terms);
+        let response = self.send(request, terms).await?;
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let body = response.bytes().await.map_err(failed)?;
@@ -236,8 +295,8 @@ impl Relay {
         sockets::probe(&self.socket).is_ok()
     }
 
-    /// `patience`: the time that the request had.
-    fn unreachable(&self, error: &reqwest::Error, patience: Duration) -> Failure {
+    /// Says why a request got no answer.
+    fn unreachable(&self, error: &reqwest::Error, terms: Terms) -> Failure {
         let socket = self.socket.display();
         // The reason is in the socket's own error, not in the client's.
         match sockets::probe(&self.socket) {
@@ -256,8 +315,9 @@ impl Relay {
                 exit: Exit::Unreachable,
                 words: format!(
                     "the relay is running but does not answer on {socket}: {}. If this lasts, run \
-                     systemctl restart graph-relay",
-                    reason(error, patience)
+                     systemctl restart graph-relay{}",
+                    reason(error, terms.patience),
+                    terms.rest()
                 ),
             },
         }
