@@ -1,5 +1,6 @@
 //! The errors of the admin socket: a code for programs, and words for people.
 
+use axum::Extension;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -7,6 +8,8 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::admin::AuditResult;
+use crate::admin::audit::socket::Noted;
 use crate::spool::SpoolError;
 
 /// An error of the admin socket, as JSON.
@@ -58,6 +61,8 @@ impl IntoResponse for Failure {
                 error.to_string(),
             ),
         };
-        (status, Json(ApiError { error, message })).into_response()
+        let noted = Noted::of(AuditResult::of_status(status), message.clone());
+        let body = Json(ApiError { error, message });
+        (status, Extension(noted), body).into_response()
     }
 }

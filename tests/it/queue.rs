@@ -363,6 +363,8 @@ async fn an_order_that_got_no_answer_in_time_is_not_carried_out_later() {
     relay.wait_until(|| relay.events("audit").len() == 3);
     for line in relay.events("audit") {
         assert_eq!(line["result"], "refused", "{line}");
+        let reason = line["reason"].as_str().unwrap();
+        assert!(reason.contains("stopped waiting"), "{line}");
     }
     assert_eq!(shown(&home, &id)["state"], "waiting");
     // An order that is in time is carried out.

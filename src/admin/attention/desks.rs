@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
+use crate::admin::AuditResult;
+use crate::admin::audit::socket::Noted;
 use crate::clock::Timestamp;
 
 /// How it stands with an `[[alert]]`.
@@ -118,6 +121,24 @@ impl AlertDesk {
 }
 
 /// `POST /alerts/test`.
-pub(in crate::admin) async fn test(State(desks): State<AlertDesks>) -> Json<Vec<AlertTested>> {
-    Json(desks.test().await)
+pub(in crate::admin) async fn test(
+    State(desks): State<AlertDesks>,
+) -> (Extension<Noted>, Json<Vec<AlertTested>>) {
+    let tested = desks.test().await;
+    (Extension(noted(&tested)), Json(tested))
+}
+
+/// What the audit list says: it is done if at least one was sent.
+fn noted(tested: &[AlertTested]) -> Noted {
+    let failed = tested.iter().filter_map(|it| {
+        let error = it.error.as_ref()?;
+        Some(format!("{}: {error}", it.name))
+    });
+    let failed: Vec<String> = failed.collect();
+    let result = match (tested.len(), failed.len()) {
+        (0, _) => return Noted::of(AuditResult::Refused, "there is no [[alert]]"),
+        (all, failures) if failures < all => AuditResult::Done,
+        _ => AuditResult::Failed,
+    };
+    Noted::of(result, failed.join("; "))
 }

@@ -99,6 +99,19 @@ impl AuditResult {
         }
     }
 
+    /// Returns the result of an order for several messages, and why: it is done if at least one
+    /// was changed. `remark` is the first that says why one was not.
+    pub fn of_messages(changed: usize, unchanged: usize, remark: String) -> (Self, String) {
+        match (changed, unchanged) {
+            (_, 0) => (Self::Done, String::new()),
+            (0, _) => (Self::Refused, remark),
+            (changed, unchanged) => {
+                let counts = format!("{changed} changed, {unchanged} not: {remark}");
+                (Self::Done, counts)
+            }
+        }
+    }
+
     /// Returns what an HTTP status stands for.
     pub fn of_status(status: axum::http::StatusCode) -> Self {
         match status {
@@ -281,6 +294,28 @@ mod tests {
     async fn actions(audit: &Audit, text: &str) -> Vec<String> {
         let found = audit.find(text, |_| String::new()).await.unwrap();
         found.into_iter().map(|entry| entry.act.action).collect()
+    }
+
+    #[test]
+    fn an_order_is_done_if_it_changed_at_least_one_message() {
+        let of = |changed, unchanged| {
+            AuditResult::of_messages(changed, unchanged, "it is being sent now".to_owned())
+        };
+        let because = |reason: &str| reason.to_owned();
+
+        assert_eq!(of(2, 0), (AuditResult::Done, String::new()));
+        assert_eq!(
+            of(0, 2),
+            (AuditResult::Refused, because("it is being sent now"))
+        );
+        assert_eq!(
+            of(3, 2),
+            (
+                AuditResult::Done,
+                because("3 changed, 2 not: it is being sent now")
+            )
+        );
+        assert_eq!(of(0, 0).0, AuditResult::Done);
     }
 
     #[tokio::test]

@@ -59,11 +59,11 @@ fn of_messages(body: &Bytes) -> AuditAction {
         .unwrap_or(AuditAction::ChangeMessages)
 }
 
-/// What a handler says about its request, as an extension of its answer.
+/// What a handler says about its request, as an extension of its answer. Errors have it too.
 #[derive(Clone, Debug)]
 pub(in crate::admin) struct Noted {
-    /// On what.
-    pub(in crate::admin) about: String,
+    /// On what; otherwise the body says it, where it contains nothing secret.
+    pub(in crate::admin) about: Option<String>,
     /// What came of it.
     pub(in crate::admin) result: AuditResult,
     /// Why, or what is left to do.
@@ -71,6 +71,15 @@ pub(in crate::admin) struct Noted {
 }
 
 impl Noted {
+    /// Something that came of what the body names, and why.
+    pub(in crate::admin) fn of(result: AuditResult, reason: impl Into<String>) -> Self {
+        Self {
+            about: None,
+            result,
+            reason: reason.into(),
+        }
+    }
+
     /// The entry about what this client did.
     pub(in crate::admin) fn act(self, peer: &Peer, action: &str) -> AuditAct {
         AuditAct {
@@ -78,7 +87,7 @@ impl Noted {
             role: None,
             client: None,
             action: action.to_owned(),
-            about: self.about,
+            about: self.about.unwrap_or_default(),
             result: self.result,
             reason: self.reason,
         }
@@ -110,12 +119,9 @@ pub(in crate::admin) async fn audited(
     };
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let result = AuditResult::of_status(response.status());
-    let noted = response.extensions_mut().remove();
-    let noted = noted.unwrap_or_else(|| Noted {
-        about,
-        result,
-        reason: String::new(),
-    });
+    let noted: Option<Noted> = response.extensions_mut().remove();
+    let mut noted = noted.unwrap_or_else(|| Noted::of(result, ""));
+    noted.about = noted.about.or(Some(about));
     let act = match known {
         Some((action, _)) => noted.act(&peer, action.word()),
         None => noted.act(&peer, &path),

@@ -248,8 +248,14 @@ async fn show(
     prepared.map(Json).ok_or(Failure::Unknown)
 }
 
-async fn reload(State(configuration): State<Configuration>) -> Json<InForce> {
-    Json(configuration.reload().await)
+async fn reload(State(configuration): State<Configuration>) -> (Extension<Noted>, Json<InForce>) {
+    let in_force = configuration.reload().await;
+    let result = match in_force.error {
+        Some(_) => AuditResult::Failed,
+        None => AuditResult::Done,
+    };
+    let noted = Noted::of(result, in_force.left_to_do());
+    (Extension(noted), Json(in_force))
 }
 
 /// Somebody has written a change into the file: it comes into force.
@@ -266,7 +272,7 @@ async fn applied(
     let about = about.ok_or(Failure::Unknown)?;
     let in_force = configuration.reload().await;
     let noted = Noted {
-        about,
+        about: Some(about),
         result: AuditResult::Done,
         reason: in_force.left_to_do(),
     };
@@ -278,11 +284,7 @@ async fn restart(
     ConnectInfo(peer): ConnectInfo<Peer>,
 ) -> (Extension<Noted>, Json<InForce>) {
     operatorlog::restart(&format!("uid {}", peer.uid));
-    let noted = Noted {
-        about: String::new(),
-        result: AuditResult::Begun,
-        reason: String::new(),
-    };
+    let noted = Noted::of(AuditResult::Begun, "");
     configuration.restart_soon(noted.clone().act(&peer, AuditAction::Restart.word()));
     (Extension(noted), Json(InForce::default()))
 }

@@ -8,6 +8,7 @@ mod in_browser;
 mod log_in;
 mod test_message;
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract;
@@ -33,8 +34,10 @@ pub use self::log_in::NotLoggedIn;
 pub use self::test_message::NotTested;
 pub use self::test_message::Tested;
 use super::AdminState;
+use super::AuditResult;
 use super::Failure;
 use super::Peer;
+use super::audit::socket::Noted;
 use super::token::TokenState;
 use super::token::TokenView;
 use crate::auth;
@@ -287,14 +290,15 @@ fn of_people(tokens: &Tokens, sign_ins: &[SignIn]) -> Vec<TokenView> {
 async fn begin(
     State(identity_state): State<IdentityState>,
     Json(wanted): Json<Wanted>,
-) -> Result<Json<Begun>, Failure> {
+) -> Result<(Extension<Noted>, Json<Begun>), Failure> {
     let way = wanted.way.unwrap_or(Way::Device);
     let account = wanted.account.as_deref();
     let begun = identity_state
         .admin_state
         .sign_ins
         .begin(wanted.mailbox, account, way);
-    Ok(Json(begun.await?))
+    let noted = Noted::of(AuditResult::Begun, "");
+    Ok((Extension(noted), Json(begun.await?)))
 }
 
 async fn finish(
@@ -302,7 +306,7 @@ async fn finish(
     ConnectInfo(peer): ConnectInfo<Peer>,
     extract::Path(id): extract::Path<Ulid>,
     Json(ended): Json<Ended>,
-) -> Result<Json<Finished>, Failure> {
+) -> Result<(Extension<Noted>, Json<Finished>), Failure> {
     let IdentityState { admin_state, stop } = identity_state;
     let finished = tokio::select! {
         finished = admin_state.sign_ins.finish(id, ended.address.as_deref()) => finished,
@@ -311,13 +315,15 @@ async fn finish(
     let (tokens, mailbox) = match finished {
         Err(error) if error.leaves_it_open() => {
             let reason = words(&error);
-            return Ok(Json(Finished::StillWaiting { reason }));
+            let noted = Noted::of(AuditResult::Refused, &*reason);
+            return Ok((Extension(noted), Json(Finished::StillWaiting { reason })));
         }
         finished => finished?,
     };
     let account = tokens.account().name.clone();
     let signed_in = completed(&admin_state, account, mailbox, peer.uid).await?;
-    Ok(Json(Finished::SignedIn(signed_in)))
+    let noted = Noted::of(AuditResult::Done, "");
+    Ok((Extension(noted), Json(Finished::SignedIn(signed_in))))
 }
 
 /// A mailbox has signed in: its mail goes out now.

@@ -7,6 +7,7 @@ mod resend;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract;
@@ -30,9 +31,11 @@ pub use self::resend::ResendAnswer;
 pub use self::resend::Resent;
 pub use self::resend::ToResend;
 use super::AdminState;
+use super::AuditResult;
 use super::Failure;
 use super::PAGE;
 use super::Peer;
+use super::audit::socket::Noted;
 use crate::clock::Timestamp;
 use crate::clock::span_in_words;
 use crate::delivery::Standing;
@@ -51,6 +54,7 @@ use crate::spool::SpoolError;
 use crate::spool::State as EntryState;
 use crate::spool::Sum;
 use crate::spool::Summary;
+use crate::spool::Verdict;
 use crate::telemetry::maillog;
 
 /// An entry in a list, with the reason why its mailbox waits.
@@ -183,13 +187,25 @@ async fn act(
     State(queue): State<Arc<Queue>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(order): Json<Order>,
-) -> Result<Json<Decided>, Failure> {
+) -> Result<(Extension<Noted>, Json<Decided>), Failure> {
     let admin_state = queue.admin_state.clone();
     let task = queue
         .orders
         .spawn(async move { admin_state.act(order, peer.uid).await });
     let decided: Result<Decided, SpoolError> = task.await.map_err(|_| SpoolError::Closed)?;
-    Ok(Json(decided?))
+    let decided = decided?;
+    Ok((Extension(noted(&decided)), Json(decided)))
+}
+
+/// What the audit list says of an order.
+fn noted(decided: &Decided) -> Noted {
+    let unchanged = decided.decisions.iter();
+    let unchanged: Vec<_> = unchanged.filter(|it| it.verdict != Verdict::Done).collect();
+    let changed = decided.decisions.len() - unchanged.len();
+    let remark = unchanged.iter().find_map(|it| it.remark.clone());
+    let remark = remark.unwrap_or_default();
+    let (result, why) = AuditResult::of_messages(changed, unchanged.len(), remark);
+    Noted::of(result, why)
 }
 
 impl AdminState {

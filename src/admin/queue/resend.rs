@@ -4,6 +4,7 @@
 //! `redirect_all_to` hold as they would for the client that sent the original. Which
 //! listener that was is not on record, so every one counts that it may have been.
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -14,8 +15,10 @@ use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::AdminState;
+use crate::admin::AuditResult;
 use crate::admin::Failure;
 use crate::admin::Peer;
+use crate::admin::audit::socket::Noted;
 use crate::config::Config;
 use crate::config::Listener;
 use crate::mail::Address;
@@ -89,11 +92,18 @@ async fn resend(
     State(order_state): State<OrderState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToResend>,
-) -> Result<Json<ResendAnswer>, Failure> {
+) -> Result<(Extension<Noted>, Json<ResendAnswer>), Failure> {
     let admin_state = order_state.admin_state;
     let resent = async move { carry_out(&admin_state, wanted, peer.uid.into()).await };
     let resent = order_state.orders.spawn(resent).await;
-    resent.map_err(|_| SpoolError::Closed)?.map(Json)
+    let answer = resent.map_err(|_| SpoolError::Closed)??;
+    let noted = match &answer {
+        ResendAnswer::Resent(_) => Noted::of(AuditResult::Done, ""),
+        ResendAnswer::Asks(question) => {
+            Noted::of(AuditResult::Refused, format!("not confirmed: {question}"))
+        }
+    };
+    Ok((Extension(noted), Json(answer)))
 }
 
 impl AdminState {

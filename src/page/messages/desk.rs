@@ -125,22 +125,12 @@ impl Given {
             unchanged,
             remarks,
             broken,
-            resent,
             ..
         } = outcome;
-        let is_done = done > 0 || resent.is_some();
         let first = remarks.into_iter().next().map(|(_, remark)| remark);
-        match (broken, unchanged) {
-            (Some(why), _) => (AuditResult::Failed, why),
-            (None, 0) => (AuditResult::Done, String::new()),
-            (None, _) if !is_done => (AuditResult::Refused, first.unwrap_or_default()),
-            (None, unchanged) => (
-                AuditResult::Done,
-                format!(
-                    "{done} changed, {unchanged} not: {}",
-                    first.unwrap_or_default()
-                ),
-            ),
+        match broken {
+            Some(why) => (AuditResult::Failed, why),
+            None => AuditResult::of_messages(done, unchanged, first.unwrap_or_default()),
         }
     }
 

@@ -178,7 +178,7 @@ async fn a_redirect_is_not_followed_and_the_error_says_so() {
     let receiver = Receiver::start().await;
     receiver.answer(302);
     let (_graph, home) = home_with(&receiver, "").await;
-    let _relay = Relay::start(&home);
+    let relay = Relay::start(&home);
 
     let tested = run(&home, &["alert-test"]);
 
@@ -190,6 +190,9 @@ async fn a_redirect_is_not_followed_and_the_error_says_so() {
         "{text}"
     );
     assert!(receiver.got().is_empty());
+    let audit = relay.event("audit", |line| line["action"] == "test alerts");
+    assert_eq!(audit["result"], "failed");
+    assert!(audit["reason"].as_str().unwrap().contains("answers 302"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

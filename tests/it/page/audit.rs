@@ -93,6 +93,41 @@ async fn log_ins_changes_and_commands_are_in_the_audit_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn commands_that_changed_nothing_are_refused_in_the_list_with_the_reason() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    let mut browser = Browser::logged_in(&relay, &home);
+    let unknown = "01M8QX9M718C8Z8HZQF1FYFFTF";
+    let id = send_one(&relay, &["a@example.org"], &message("a", "a@example.org"));
+    relay.event("delivered", |line| line["id"] == *id);
+    for command in [
+        &["queue", "hold", unknown][..],
+        &["queue", "retry", &*id],
+        &["queue", "resend", unknown],
+        &["queue", "resend", &*id],
+        &["alert-test"],
+    ] {
+        let output = run(&home, command);
+        assert!(!output.status.success(), "{}", said(&output));
+    }
+
+    let all = entries(&mut browser, "");
+
+    let me = &all[0]["user"];
+    for (entry, action) in all
+        .iter()
+        .zip(["test alerts", "resend", "resend", "retry", "hold"])
+    {
+        assert_eq!(&entry["user"], me);
+        assert_eq!(entry["action"], action);
+        assert_eq!(entry["result"], "refused", "{entry}");
+        assert_ne!(entry["reason"].as_str().unwrap_or_default(), "", "{entry}");
+    }
+    assert!(all[1]["about"].as_str().unwrap().contains(&*id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_administrators_see_the_audit_list() {
     let graph = stand_in().await;
     let home = with_page(&graph).build();
