@@ -132,7 +132,8 @@ async fn begin(relay: &Relay, options: &Options, way: Way) -> Result<Begun, Fail
         account: options.account.clone(),
         way: Some(way),
     };
-    relay.order_patiently("/sign-ins", &wanted).await
+    let what = "asking Microsoft for a sign-in";
+    relay.order_patiently(what, "/sign-ins", &wanted).await
 }
 
 async fn finish(
@@ -141,7 +142,9 @@ async fn finish(
     address: Option<String>,
 ) -> Result<Finished, Failure> {
     let path = format!("/sign-ins/{}", begun.id);
-    relay.order_patiently(&path, &Ended { address }).await
+    let ended = Ended { address };
+    let finished = relay.order_patiently("waiting for the sign-in", &path, &ended);
+    finished.await
 }
 
 /// Shows what to do, and opens a browser if there is one.

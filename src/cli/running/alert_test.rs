@@ -26,7 +26,9 @@ pub(in crate::cli) async fn run(options: &Options) -> Exit {
 
 async fn test(options: &Options) -> Result<Exit, Failure> {
     let relay = Relay::of(&options.file)?;
-    let tested: Vec<AlertTested> = relay.order_patiently("/alerts/test", &json!({})).await?;
+    let order = json!({});
+    let tested = relay.order_patiently("sending test alerts", "/alerts/test", &order);
+    let tested: Vec<AlertTested> = tested.await?;
     if tested.is_empty() {
         talk(
             "the running relay has no [[alert]]: add one to relay.toml, then run systemctl \

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use super::ConfigFile;
 use super::Exit;
 use super::talk;
+use super::terminal::Progress;
 use crate::admin::ApiError;
 use crate::admin::DEADLINE;
 use crate::admin::ErrorCode;
@@ -203,12 +204,15 @@ impl Relay {
         self.answer(request.json(order), terms).await
     }
 
-    /// The same, if a user or Microsoft takes part of the time.
+    /// The same, if a user or Microsoft takes part of the time. `what` is shown meanwhile.
     pub(super) async fn order_patiently<T: DeserializeOwned>(
         &self,
+        what: &str,
         path: &str,
         order: &impl Serialize,
     ) -> Result<T, Failure> {
+        let _progress = Progress::begin(what);
+        self.answers().await?;
         let request = self.client.post(format!("http://relay{path}"));
         let terms = Terms::of_order(path, LONGEST_PATIENCE);
         self.answer(request.json(order), terms)
@@ -225,6 +229,7 @@ impl Relay {
         // It changes nothing.
         let terms = Terms::of_question(LONGEST_PATIENCE);
         let failed = |error: reqwest::Error| self.unreachable(&error, terms);
+        self.answers().await?;
         let request = self.client.post(format!("http://relay{path}?steps=true"));
         let mut response = self.send(request, terms).await?;
         let mut text = Vec::new();
@@ -245,6 +250,12 @@ impl Relay {
             Ok(error) => Err(Failure::of(error)),
             Err(_) => serde_json::from_slice(&text).map_err(|_| Failure::another_version()),
         }
+    }
+
+    /// Asks for something that takes no time, so that nobody waits long for a relay that does not
+    /// answer at all.
+    async fn answers(&self) -> Result<(), Failure> {
+        self.get("/livez").await.map(drop)
     }
 
     async fn send(
@@ -345,7 +356,7 @@ mod tests {
     use crate::http::install_tls;
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_times_out_names_the_limit_that_it_had() {
+    async fn a_relay_that_does_not_answer_is_noticed_soon_whatever_is_asked() {
         install_tls();
         let folder = TempDir::new().unwrap();
         let socket = folder.path().join("admin.sock");
@@ -358,19 +369,24 @@ mod tests {
         };
 
         let usual = relay.ask::<Value>("/status").await.err();
-        let patient = relay.order_patiently::<Value>("/sign-ins", &()).await.err();
+        let ordered = relay.order::<Value>("/pauses", &()).await.err();
+        let patient = relay.order_patiently::<Value>("signing in", "/sign-ins", &());
+        let patient = patient.await.err();
         let followed = relay.follow::<Value>("/spool/check", |_| ()).await.err();
 
-        for (failure, limit) in [
-            (usual, "10 seconds"),
-            (patient, "20 minutes"),
-            (followed, "20 minutes"),
+        for (failure, is_order) in [
+            (usual, false),
+            (ordered, true),
+            // They were not ordered yet.
+            (patient, false),
+            (followed, false),
         ] {
             let words = failure.unwrap().words;
             assert!(
-                words.contains(&format!("no answer within {limit}. If this")),
+                words.contains("no answer within 10 seconds. If this"),
                 "{words}"
             );
+            assert_eq!(words.ends_with("graph-relay status"), is_order, "{words}");
         }
     }
 }

@@ -130,7 +130,8 @@ pub(in crate::cli) async fn by_relay(
         from: from.cloned(),
     };
     let begun = Instant::now();
-    let sent: Sent = relay.order_patiently("/test-messages", &message).await?;
+    let sent = relay.order_patiently("sending a test message", "/test-messages", &message);
+    let sent: Sent = sent.await?;
     told(begun, &sent.mailbox, sent.request_id.as_deref(), to);
     Ok(Exit::Done)
 }

@@ -9,11 +9,13 @@ use serde_json::Value;
 use super::Receiver;
 use crate::common::Home;
 use crate::common::Relay;
+use crate::common::binary;
 use crate::common::find;
 use crate::common::run;
 use crate::common::said;
 use crate::common::stand_in;
 use crate::common::succeeds;
+use crate::common::terminal::Screen;
 use crate::common::write_private;
 
 const SECRET: &str = "canary-secret-of-the-webhook";
@@ -240,6 +242,25 @@ async fn two_webhooks_of_one_host_have_names_that_differ_and_show_no_path() {
         relay.event("alert_sent", |line| line["alert"] == name.as_str());
         assert_eq!(status["alerts"][number]["name"], name.as_str());
     }
+}
+
+#[test]
+fn alert_test_shows_on_a_terminal_that_it_waits() {
+    let home = Home::empty();
+    let data = home.path("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(&home.config, format!("data_dir = {data:?}\n")).unwrap();
+    // The system accepts connections for it, and nobody answers.
+    let _socket = std::os::unix::net::UnixListener::bind(data.join("admin.sock")).unwrap();
+    let mut command = binary();
+    command.args(["alert-test", "--config"]).arg(&home.config);
+
+    let mut screen = Screen::start(80, command);
+
+    screen.wait_for("sending test alerts: ");
+    let (code, text) = screen.end();
+    assert_eq!(code, 69);
+    assert!(text.contains("no answer within 10 seconds"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
