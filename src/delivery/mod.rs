@@ -121,6 +121,15 @@ const ROUND: Duration = Duration::from_micros(300);
 /// dispatcher sleeps, because waking for each message would cost a part of accepting it.
 const ROUND_IN_A_BURST: Duration = Duration::from_millis(50);
 
+/// The end of delivery.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// Cancelled when delivery has to end.
+    pub asked: CancellationToken,
+    /// The attempts that run, for whoever waits for them.
+    pub attempts: TaskTracker,
+}
+
 /// Delivers through these accounts until `stop`, then waits for the running attempts. The
 /// caller limits that wait; an attempt that is cut off is found again at the next start. `pulse`
 /// hears from it while it runs.
@@ -135,7 +144,7 @@ pub async fn run(
     standing: Standing,
     http: Http,
     pulse: &Pulse,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Result<(), SpoolError> {
     decide_again(config, &spool).await?;
     let account_client = |tokens: &Tokens| {
@@ -185,14 +194,14 @@ pub async fn run(
         }),
         destinations,
         faults: Faults::default(),
-        attempts: TaskTracker::new(),
+        attempts: stop.attempts,
         report,
         reports,
         standing,
     };
     let context = Arc::clone(&dispatcher.context);
     tokio::select! {
-        () = dispatcher.run(stop, pulse.beat("delivery")) => {}
+        () = dispatcher.run(stop.asked, pulse.beat("delivery")) => {}
         () = abandoned::run(&context) => {}
     }
     Ok(())

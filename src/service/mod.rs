@@ -6,6 +6,7 @@
 //! a time limit, and closes the spool. The next start finds everything that was cut off.
 
 mod checkup;
+mod drain;
 mod error;
 mod identities;
 mod page;
@@ -81,6 +82,8 @@ pub struct Service {
     stop_delivery: CancellationToken,
     connections: TaskTracker,
     workers: TaskTracker,
+    /// The delivery attempts, which one of the workers runs.
+    attempts: TaskTracker,
     /// Cancelled when delivery has ended by itself.
     broken: CancellationToken,
     /// Whether the loops run.
@@ -142,6 +145,7 @@ impl Service {
             stop_delivery: CancellationToken::new(),
             connections: TaskTracker::new(),
             workers: TaskTracker::new(),
+            attempts: TaskTracker::new(),
             broken: CancellationToken::new(),
             pulse: Pulse::default(),
             ready: CancellationToken::new(),
@@ -261,8 +265,8 @@ impl Service {
         );
         self.stop_listening.cancel();
         self.connections.close();
-        let drained = listener::DRAIN + Duration::from_secs(5);
-        if !ended(&self.connections, "sessions", drained).await {
+        let (sessions, limit) = (&self.connections, listener::DRAIN + Duration::from_secs(5));
+        if !drain::ended(sessions, sessions, "sessions", limit).await {
             error!(
                 event = "stop_timeout",
                 "some sessions did not end in time and were cut off"
@@ -270,7 +274,8 @@ impl Service {
         }
         self.stop_delivery.cancel();
         self.workers.close();
-        if !ended(&self.workers, "delivery attempts", DRAIN_ATTEMPTS).await {
+        let (attempts, limit) = (&self.attempts, DRAIN_ATTEMPTS);
+        if !drain::ended(&self.workers, attempts, "delivery attempts", limit).await {
             error!(
                 event = "stop_timeout",
                 "some delivery attempts did not end in time: the next start treats them as doubtful"
@@ -392,8 +397,11 @@ impl Service {
 
     fn deliver(&self, accounts: Vec<Tokens>, standing: Standing, http: Http) {
         let (config, spool) = (self.config.clone(), self.spool.clone());
-        let (pulse, stop) = (self.pulse.clone(), self.stop_delivery.clone());
-        let asked = stop.clone();
+        let (pulse, asked) = (self.pulse.clone(), self.stop_delivery.clone());
+        let stop = delivery::Stop {
+            asked: asked.clone(),
+            attempts: self.attempts.clone(),
+        };
         // Also cancelled if the task panics.
         let broken = self.broken.clone().drop_guard();
         self.workers.spawn(async move {
@@ -470,24 +478,5 @@ fn session_settings(config: &Config) -> session::Settings {
         recipients: config.limits.recipients,
         errors: config.limits.errors_per_session,
         aliases: Arc::clone(&config.aliases),
-    }
-}
-
-/// Whether everything ends within `limit`. If it takes more than a second, the log says so,
-/// less and less often.
-async fn ended(tasks: &TaskTracker, what: &'static str, limit: Duration) -> bool {
-    let mut ending = std::pin::pin!(tokio::time::timeout(limit, tasks.wait()));
-    let mut pause = Duration::from_secs(1);
-    loop {
-        tokio::select! {
-            ended = &mut ending => return ended.is_ok(),
-            () = tokio::time::sleep(pause) => info!(
-                event = "draining",
-                left = tasks.len(),
-                limit_s = limit.as_secs(),
-                "the relay is stopping and waits for {what} to end"
-            ),
-        }
-        pause *= 2;
     }
 }

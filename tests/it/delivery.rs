@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use graph_relay_sandbox::BccBy;
+use graph_relay_sandbox::Fault;
 use graph_relay_sandbox::RequestKind;
 use graph_relay_sandbox::Route;
 use graph_relay_sandbox::Sandbox;
+use graph_relay_sandbox::Station;
 
 use crate::common::*;
 
@@ -282,4 +284,31 @@ async fn a_json_draft_carries_its_blind_recipients() {
     assert_eq!(recipients(&arrivals[0]), set(&to));
     assert_eq!(arrivals[0].bcc_by, Some(BccBy::Property));
     assert_eq!(arrivals[0].route, Route::Draft);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_stops_says_how_many_attempts_still_run() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let mut relay = Relay::start(&home);
+    graph.inject(Fault {
+        times: 2,
+        delay: std::time::Duration::from_secs(6),
+        ..Fault::usual(Station::Send)
+    });
+    send_many(&relay, "m", 2);
+    let claimed = ["queue", "list", "--filter", "state=claimed", "--json"];
+    relay.wait_until(|| {
+        let listed = run(&home, &claimed).stdout;
+        String::from_utf8(listed).unwrap().lines().count() == 2
+    });
+
+    relay.stop();
+
+    let lines = relay.events("draining");
+    let first = lines.iter().find(|line| {
+        let words = line["message"].as_str().unwrap_or_default();
+        words.contains("delivery attempts")
+    });
+    assert_eq!(first.unwrap()["left"], 2, "{lines:?}");
 }
