@@ -389,14 +389,16 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Makes it due now; `again` restarts the time until it expires.
+    /// Makes it due now. `again` restarts the time until it expires; otherwise it goes on waiting
+    /// for what the last attempt was told.
     fn set_waiting(&self, what: &str, again: bool) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
                 "UPDATE entry SET state = 'waiting', due_running = ?2, ended_at = NULL,
-                 ended_running = NULL, reason = ?3,
+                 ended_running = NULL, reason = CASE WHEN ?4 THEN ?3 ELSE reason END,
                  trouble_since = CASE WHEN ?4 THEN NULL ELSE trouble_since END,
-                 own_trouble = own_trouble AND NOT ?4, status = NULL, changed_at = ?5
+                 own_trouble = own_trouble AND NOT ?4,
+                 status = CASE WHEN ?4 THEN NULL ELSE status END, changed_at = ?5
                  WHERE id = ?1",
             )?
             .execute(params![
