@@ -21,7 +21,7 @@ pub(in crate::page) struct OrderTexts {
     pub(in crate::page) show_copy: &'static str,
     /// To select all messages that match, of which this is the number, or more.
     pub(in crate::page) all_that_match: fn(usize, bool) -> String,
-    /// What was ordered about a message, and by whom.
+    /// What was ordered about a message, and by whom: a name of an order, or `drop content`.
     pub(in crate::page) ordered: fn(&str, &str) -> String,
     /// A user of the machine, by number.
     pub(in crate::page) user: fn(u32) -> String,

@@ -31,7 +31,10 @@ pub(super) fn steps(shown: &Shown, texts: &Texts) -> Vec<Step> {
     let entry = &shown.entry;
     let attempts = entry.timeline.iter();
     let attempts = attempts.map(|it| (it.begun_at, attempt(it, texts)));
-    let orders = entry.orders.iter().map(|it| (it.at, order(it, texts)));
+    let orders = entry
+        .orders
+        .iter()
+        .map(|it| (it.at, order(entry, it, texts)));
     let mut later: Vec<(Timestamp, Step)> = attempts.chain(orders).collect();
     later.sort_by_key(|(at, _)| *at);
     let later = later.into_iter().map(|(_, step)| step);
@@ -82,7 +85,11 @@ fn accepted(entry: &EntryView, texts: &MessageTexts) -> Step {
     }
 }
 
-fn order(order: &OrderView, texts: &Texts) -> Step {
+fn order(entry: &EntryView, order: &OrderView, texts: &Texts) -> Step {
+    let what = match entry.is_about_content(order) {
+        true => "drop content",
+        false => order.order.as_str(),
+    };
     let by = order
         .by
         .clone()
@@ -90,7 +97,7 @@ fn order(order: &OrderView, texts: &Texts) -> Step {
     Step {
         class: "",
         at: order.at.to_string(),
-        words: (texts.order.ordered)(&order.order, &by),
+        words: (texts.order.ordered)(what, &by),
         said: None,
         wait: None,
         details: Vec::new(),

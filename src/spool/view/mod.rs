@@ -18,6 +18,7 @@ use rusqlite::params_from_iter;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Action;
 use super::Filter;
 use super::OrderView;
 use super::Requested;
@@ -120,6 +121,17 @@ pub struct EntryView {
     /// What operators have ordered about it, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderView>,
+}
+
+impl EntryView {
+    /// Whether an order has deleted only the content: a message is dropped once, and every other
+    /// `drop` is about one that had ended.
+    pub fn is_about_content(&self, order: &OrderView) -> bool {
+        let is_drop = |it: &&OrderView| it.order == Action::Drop.name();
+        let has_dropped_it =
+            self.summary.state == State::Dropped && self.orders.iter().find(is_drop) == Some(order);
+        is_drop(&order) && !has_dropped_it
+    }
 }
 
 /// One attempt.

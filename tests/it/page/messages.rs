@@ -123,7 +123,7 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
         "Held, by order of link",
         "Released, by order of link",
         "Retried at once, by order of link",
-        "Dropped, or its content deleted, by order of link",
+        "Dropped, by order of link",
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
@@ -134,6 +134,20 @@ async fn one_message_is_held_released_and_retried_at_once_and_dropped_after_a_qu
         .map(|it| it["order"].as_str().unwrap())
         .collect();
     assert_eq!(orders, ["hold", "release", "retry", "drop"]);
+    let shown = said(&run(&home, &["queue", "show", &id]));
+    let mut rest = shown.as_str();
+    for words in [
+        "attempt 1: deferred",
+        "held by link on the admin page",
+        "released by link",
+        "attempt 2: deferred",
+        "retried by link",
+        "attempt 3: deferred",
+        "dropped by link",
+    ] {
+        let found = rest.split_once(words);
+        rest = found.unwrap_or_else(|| panic!("{words}: {shown}")).1;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -403,7 +417,12 @@ async fn the_page_of_a_dropped_message_has_a_button_that_deletes_its_content() {
 
     let words = "it stays dropped, and its content is deleted";
     assert!(page.body.contains(words), "{}", page.body);
-    assert!(!browser.get(&back).body.contains("value=\"drop\""));
+    let page = browser.get(&back).body;
+    assert!(!page.contains("value=\"drop\""));
+    let (_, steps) = page.split_once("Dropped, by order of ").unwrap();
+    assert!(steps.contains("Content deleted, by order of "), "{page}");
+    let shown = said(&run(&home, &["queue", "show", &id]));
+    assert!(shown.contains("content deleted by link"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

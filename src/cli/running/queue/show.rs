@@ -22,9 +22,11 @@ use crate::clock::Timestamp;
 use crate::clock::span;
 use crate::clock::span_in_words;
 use crate::mail::SpoolId;
+use crate::spool::Action;
 use crate::spool::AttemptOutcome;
 use crate::spool::AttemptView;
 use crate::spool::EntryView;
+use crate::spool::OrderView;
 use crate::spool::Requested;
 use crate::spool::State;
 
@@ -67,20 +69,54 @@ pub(super) async fn show(file: &ConfigFile, id: SpoolId, json: bool) -> Result<E
     subject.for_each(|subject| say(&format!("subject     {subject}")));
     say(&format!("size        {} bytes", summary.size));
     say(&format!("{}  {}", summary.accepted_at, came(&entry)));
-    for attempt in &entry.timeline {
-        say(&attempt_line(attempt));
-    }
+    say_steps(&entry);
     say_outcome(&entry, waits.as_ref(), now);
     Ok(Exit::Done)
+}
+
+/// Formats the attempts and the orders of operators, in the order of time.
+fn say_steps(entry: &EntryView) {
+    let attempts = entry.timeline.iter();
+    let attempts = attempts.map(|it| (it.begun_at, attempt_line(it)));
+    let orders = entry.orders.iter();
+    let orders = orders.map(|it| (it.at, order_line(entry, it)));
+    let mut steps: Vec<_> = attempts.chain(orders).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    steps.iter().for_each(|(_, line)| say(line));
+}
+
+fn order_line(entry: &EntryView, order: &OrderView) -> String {
+    let what = match (order.order.as_str(), order.copy) {
+        ("retry", _) => "retried".to_owned(),
+        ("hold", _) => "held".to_owned(),
+        ("release", _) => "released".to_owned(),
+        ("drop", _) if entry.is_about_content(order) => "content deleted".to_owned(),
+        ("drop", _) => "dropped".to_owned(),
+        ("resend", Some(copy)) => format!("sent again as {copy}"),
+        (other, _) => other.to_owned(),
+    };
+    let by = match (&order.by, order.uid) {
+        (Some(name), _) => format!("{name} on the admin page"),
+        (None, 0) => "root".to_owned(),
+        (None, uid) => format!("user ID {uid}"),
+    };
+    format!("{}  {what} by {by}", order.at)
 }
 
 /// Formats what followed the attempts, and what can be done.
 fn say_outcome(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) {
     let (summary, id) = (&entry.summary, entry.summary.id);
-    for copy in &entry.resent_as {
+    // What an order says is not repeated.
+    let is_said = |copy: &SpoolId| entry.orders.iter().any(|it| it.copy == Some(*copy));
+    for copy in entry.resent_as.iter().filter(|copy| !is_said(copy)) {
         say(&format!("copy        {copy}"));
     }
-    if let Some(ended) = entry.ended_at.filter(|_| summary.state == State::Dropped) {
+    let has_order = entry
+        .orders
+        .iter()
+        .any(|it| it.order == Action::Drop.name());
+    let is_dropped = summary.state == State::Dropped && !has_order;
+    if let Some(ended) = entry.ended_at.filter(|_| is_dropped) {
         say(&format!("{ended}  dropped"));
     }
     if let Some(until) = entry.kept_until_at {
