@@ -6,11 +6,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use super::Address;
 use super::AddressError;
 
 /// A recipient as the client names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ForwardPath {
     /// A whole address.
     Address(Address),
@@ -65,6 +69,20 @@ impl FromStr for ForwardPath {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl TryFrom<String> for ForwardPath {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<ForwardPath> for String {
+    fn from(path: ForwardPath) -> Self {
+        path.to_string()
     }
 }
 

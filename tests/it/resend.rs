@@ -191,3 +191,23 @@ async fn a_message_without_content_is_not_sent_again_and_the_reason_is_given() {
         assert_eq!(refused.status.code(), Some(1));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_may_go_to_a_name_that_an_alias_has() {
+    let graph = stand_in().await;
+    let aliases = format!("{PATIENT}\n[aliases]\nroot = \"it@example.org\"");
+    let home = Home::with(&graph).sections(&aliases).build();
+    let relay = Relay::start(&home);
+    let id = failed(&relay, &home, &message("a", INVALID));
+
+    let unknown = resend(&home, &id, &["--to", "backup"]);
+    let copy = copy_of(&resend(&home, &id, &["--to", "Root"]));
+
+    assert_eq!(unknown.status.code(), Some(1));
+    let words = "backup has no domain and no alias. An alias can map it to a mailbox: [aliases] \
+                 backup = \"you@your-domain\"";
+    assert!(said(&unknown).contains(words), "{}", said(&unknown));
+    relay.event("delivered", |line| line["id"] == *copy);
+    let arrivals = arrived(&graph, 1).await;
+    assert_eq!(recipients(&arrivals[0]), set(&["it@example.org"]));
+}

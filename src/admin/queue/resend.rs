@@ -41,9 +41,9 @@ use crate::telemetry::operatorlog;
 pub struct ToResend {
     /// The message.
     pub id: SpoolId,
-    /// Who receives it; if empty, its recipients.
+    /// Who receives it, as a client would name them; if empty, its recipients.
     #[serde(default)]
-    pub to: Vec<Address>,
+    pub to: Vec<ForwardPath>,
     /// Whether it may arrive twice.
     #[serde(default)]
     pub confirmed: bool,
@@ -209,7 +209,7 @@ fn question(original: &Original, envelope: &Envelope) -> Option<String> {
 }
 
 /// The envelope of the copy, or why it must not be sent.
-fn envelope(original: &Original, to: &[Address], config: &Config) -> Result<Envelope, String> {
+fn envelope(original: &Original, to: &[ForwardPath], config: &Config) -> Result<Envelope, String> {
     let mut envelope = original.envelope.clone();
     let rules = Rules::of(original, config)?;
     if !to.is_empty() {
@@ -233,20 +233,16 @@ fn envelope(original: &Original, to: &[Address], config: &Config) -> Result<Enve
 }
 
 /// Who receives mail for these addresses, and what was asked for.
-fn resolved(to: &[Address], config: &Config) -> Result<(Vec<Address>, Vec<Asked>), String> {
+fn resolved(to: &[ForwardPath], config: &Config) -> Result<(Vec<Address>, Vec<Asked>), String> {
     let (mut recipients, mut asked) = (Vec::<Address>::new(), Vec::new());
-    for address in to {
-        let path = ForwardPath::Address(address.clone());
-        let found = config.aliases.resolve(&path);
-        let found = found.map_err(|_| {
-            format!("no mail can reach {address}: give an address with a public domain")
-        })?;
+    for path in to {
+        let found = config.aliases.resolve(path).map_err(|why| why.of(path))?;
         for recipient in found {
             if !recipients.iter().any(|it| it.key() == recipient.key()) {
                 recipients.push(recipient.clone());
             }
             asked.push(Asked {
-                original: address.to_string(),
+                original: path.to_string(),
                 recipient,
             });
         }

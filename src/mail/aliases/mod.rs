@@ -16,10 +16,12 @@
 //! so the aliases here have no loops and lead to addresses that mail can reach.
 
 mod follow;
+mod unreachable;
 
 use std::collections::HashMap;
 
 use self::follow::Follower;
+pub use self::unreachable::Unreachable;
 use super::Address;
 use super::ForwardPath;
 
@@ -74,17 +76,6 @@ pub struct Surroundings {
 pub struct Aliases {
     ends: HashMap<AliasKey, Vec<Address>>,
     surroundings: Surroundings,
-}
-
-/// Why nobody receives mail for a recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreachable {
-    /// It has no domain.
-    NoDomain,
-    /// Its domain is not public.
-    Domain,
-    /// It needs quotes, or has an address literal.
-    Odd,
 }
 
 /// Why an alias is invalid.

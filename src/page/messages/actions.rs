@@ -27,7 +27,7 @@ use super::search::NOTHING_SELECTED;
 use crate::admin::AuditAction;
 use crate::admin::AuditResult;
 use crate::admin::ToResend;
-use crate::mail::Address;
+use crate::mail::ForwardPath;
 use crate::mail::SpoolId;
 use crate::page::Broken;
 use crate::page::Page;
@@ -221,7 +221,7 @@ async fn carry_out(page: &Arc<Page>, visitor: &Visitor, user: &str, order: &Arc<
             (AuditAction::from(*action), ids.join(" "))
         }
         What::Resend { wanted, .. } => {
-            let to: Vec<&str> = wanted.to.iter().map(Address::as_str).collect();
+            let to: Vec<String> = wanted.to.iter().map(|it| it.to_string()).collect();
             (
                 AuditAction::Resend,
                 format!("{} {}", wanted.id, to.join(" ")),
@@ -278,12 +278,12 @@ pub(super) async fn resend(
 }
 
 /// Who receives a copy: nobody named means the original recipients. None if what was typed
-/// is not an address.
+/// is neither an address nor a name that somebody receives mail for.
 async fn recipients(
     page: &Page,
     id: SpoolId,
     fields: &Fields,
-) -> Result<Option<Vec<Address>>, Refused> {
+) -> Result<Option<Vec<ForwardPath>>, Refused> {
     let typed = fields.first("to");
     let mailbox = match fields.first("whom") {
         "original" => return Ok(Some(Vec::new())),
@@ -299,8 +299,13 @@ async fn recipients(
     };
     let typed = mailbox.as_deref().unwrap_or(typed);
     let named = typed.split([',', ';', ' ']).filter(|it| !it.is_empty());
-    let to: Result<Vec<Address>, _> = named.map(str::parse).collect();
-    Ok(to.ok().filter(|to| !to.is_empty()))
+    let to: Result<Vec<ForwardPath>, _> = named.map(str::parse).collect();
+    let config = page.admin_state.configuration.in_force();
+    let is_known =
+        |path: &ForwardPath| path.address().is_some() || config.aliases.resolve(path).is_ok();
+    Ok(to
+        .ok()
+        .filter(|to| !to.is_empty() && to.iter().all(is_known)))
 }
 
 /// Why a message cannot be sent again, in English; nothing if it can.

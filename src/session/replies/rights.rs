@@ -99,39 +99,11 @@ impl Reply {
 
     /// Nobody receives mail for it. The reply names the alias that would change that.
     pub(in crate::session) fn unreachable_recipient(path: &ForwardPath, why: Unreachable) -> Self {
-        let (code, status, why) = match why {
-            Unreachable::NoDomain => (
-                550,
-                EnhancedStatus::BAD_DESTINATION,
-                "has no domain and no alias",
-            ),
-            Unreachable::Domain => (
-                550,
-                EnhancedStatus::BAD_DESTINATION,
-                "cannot be reached: its domain is not public",
-            ),
-            Unreachable::Odd => (
-                553,
-                EnhancedStatus::BAD_RECIPIENT,
-                "cannot be reached: Exchange Online supports neither quoted names nor address \
-                 literals",
-            ),
+        let (code, status) = match why {
+            Unreachable::NoDomain | Unreachable::Domain => (550, EnhancedStatus::BAD_DESTINATION),
+            Unreachable::Odd => (553, EnhancedStatus::BAD_RECIPIENT),
         };
-        let text = match path.is_ascii() {
-            true => {
-                let alias = path.to_string().replace(['\\', '"'], "");
-                let alias = match path {
-                    ForwardPath::Name(_) => alias,
-                    ForwardPath::Address(_) => format!("\"{alias}\""),
-                };
-                format!(
-                    "{path} {why}. An alias can map it to a mailbox: [aliases] {alias} = \
-                     \"you@your-domain\""
-                )
-            }
-            false => format!("This recipient {why}. An alias can map it to a mailbox: [aliases]"),
-        };
-        Self::new(code, status, text).remedy(
+        Self::new(code, status, why.of(path)).remedy(
             "add the line from the reply to [aliases] in relay.toml, with one of your mailboxes, or \
              correct the recipient in the client; for names without a domain you can also set \
              default_recipient_domain, and for domains that are not public but that Exchange accepts \

@@ -13,6 +13,7 @@ use crate::cli::say_json;
 use crate::cli::talk;
 use crate::cli::terminal;
 use crate::mail::Address;
+use crate::mail::ForwardPath;
 use crate::mail::SpoolId;
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(in crate::cli) struct Options {
     id: SpoolId,
     /// Send it to this address instead of its recipients; may be repeated
     #[arg(long, value_name = "ADDRESS")]
-    to: Vec<Address>,
+    to: Vec<ForwardPath>,
     /// Do not ask for confirmation where somebody may receive it twice
     #[arg(long)]
     yes: bool,
