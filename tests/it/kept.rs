@@ -177,7 +177,7 @@ async fn a_dropped_message_is_sent_after_all_and_a_second_drop_deletes_it() {
     copy_of(&resend(&home, &first, &["--yes"]));
     assert_eq!(arrived(&graph, 1).await[0].subject, "first");
     let again = run(&home, &["queue", "retry", &first]);
-    let words = format!("(history.keep_content): graph-relay queue resend {first}");
+    let words = format!("it was dropped; to send it again: graph-relay queue resend {first}");
     assert!(said(&again).contains(&words), "{}", said(&again));
 }
 

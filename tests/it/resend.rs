@@ -190,6 +190,12 @@ async fn a_message_without_content_is_not_sent_again_and_the_reason_is_given() {
         assert!(said(&refused).contains(words), "{}", said(&refused));
         assert_eq!(refused.status.code(), Some(1));
     }
+    // So no other order names it as the way out.
+    for id in [&delivered, &dropped] {
+        let held = said(&run(&home, &["queue", "hold", id]));
+        assert!(held.contains("its content is gone"), "{held}");
+        assert!(!held.contains("queue resend"), "{held}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -242,10 +242,6 @@ enum Extent {
 
 const UNKNOWN: &str = "unknown ID: no such message was accepted, or its history.keep has passed";
 const BEING_SENT: &str = "it is being sent now: try again";
-const WAS_DELIVERED: &str = "it was delivered; to send it again while its content is kept \
-                             (history.keep_content): graph-relay queue resend";
-const WAS_DROPPED: &str = "it was dropped; to send it while its content is kept \
-                           (history.keep_content): graph-relay queue resend";
 const HAS_YIELDED: &str = "its content was removed to make room for new mail";
 const NO_ACCOUNT: &str = "no [[account]] sends for its From address: add one whose senders match, \
                           then systemctl restart graph-relay";
@@ -354,13 +350,20 @@ impl Change<'_> {
             }
             (Action::Hold | Action::Drop, State::Claimed) => refused(changes, BEING_SENT),
             (Action::Drop, State::Delivered | State::Dropped) => self.drop_content(state, changes),
-            (Action::Retry | Action::Hold | Action::Release, State::Delivered) => {
-                refused_for(changes, WAS_DELIVERED)
-            }
-            (Action::Retry | Action::Hold | Action::Release, State::Dropped) => {
-                refused_for(changes, WAS_DROPPED)
+            (Action::Retry | Action::Hold | Action::Release, State::Delivered | State::Dropped) => {
+                let why = self.has_ended(state)?;
+                refused(changes, &why)
             }
         }
+    }
+
+    /// What to do instead with a message that was delivered or dropped.
+    fn has_ended(&self, state: State) -> rusqlite::Result<String> {
+        let id = self.found.id;
+        let why_not = resend::why_not(self.db, id, self.keeping.ended())?;
+        Ok(why_not.unwrap_or_else(|| {
+            format!("it was {state}; to send it again: graph-relay queue resend {id}")
+        }))
     }
 
     fn retry(&self, state: State, changes: &mut Changes) -> rusqlite::Result<()> {

@@ -164,6 +164,16 @@ const PIECE: usize = 64 * 1024;
 /// The number of recipients that Exchange accepts in one message.
 const LARGEST_PART: usize = 500;
 
+/// Why a message cannot be sent again, if that is so. `kept_for`: see [`Known::why_not`].
+pub(super) fn why_not(
+    db: &Connection,
+    id: SpoolId,
+    kept_for: Option<Duration>,
+) -> rusqlite::Result<Option<String>> {
+    let known = Known::read(db, id)?;
+    Ok(known.and_then(|known| known.why_not(id, kept_for)))
+}
+
 /// What decides whether a message can be sent again.
 struct Known {
     state: State,
