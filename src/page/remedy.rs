@@ -33,8 +33,10 @@ enum Piece<'a> {
     Link(String, &'a str),
     /// The form in `layout.html`, the mailbox, and the title.
     Button(&'static str, &'a str, &'static str),
-    /// The page that is shown has a button of that name.
+    /// The page that is shown has a button of that name, or would have it for an operator.
     Here(&'static str),
+    /// Who can do what the text says, if the visitor cannot.
+    ByOthers(&'static str),
 }
 
 /// What a command does, as far as the page does it too.
@@ -69,16 +71,15 @@ impl Layout {
         session.is_some_and(|session| session.role >= Role::Administrator)
     }
 
-    /// Whether this is the page of a message, with its buttons.
-    fn has_buttons_of(&self, message: &str) -> bool {
+    /// Whether the visitor may change messages.
+    fn is_operator(&self) -> bool {
         let session = self.session.as_ref();
         session.is_some_and(|session| session.role >= Role::Operator)
-            && self.here.split('?').next() == Some(message)
     }
 
     /// A text of the relay with the page's links and buttons in it.
     pub(super) fn remedy<'a>(&'a self, text: &'a str) -> Remedy<'a> {
-        let (mut pieces, mut done) = (Vec::new(), 0);
+        let (mut pieces, mut done, mut needs_operator) = (Vec::new(), 0, false);
         // The button restarts the relay within its process, which does not read the unit again.
         let is_of_unit = text.contains(EDIT_UNIT);
         for (at, _) in text.char_indices() {
@@ -96,6 +97,8 @@ impl Layout {
             let Some(piece) = self.piece(deed) else {
                 continue;
             };
+            let is_button = matches!((deed, &piece), (Deed::Message(..), Piece::Here(_)));
+            needs_operator |= is_button && !self.is_operator();
             let words = text.get(done..at).unwrap_or_default();
             pieces.push(Piece::Words(sentence(without_sudo(words))));
             pieces.push(piece);
@@ -103,6 +106,9 @@ impl Layout {
         }
         let words = text.get(done..).unwrap_or_default();
         pieces.push(Piece::Words(sentence(words)));
+        if needs_operator {
+            pieces.push(Piece::ByOthers(self.texts.layout.by_operator));
+        }
         Remedy {
             pieces,
             language: self.language.tag(),
@@ -145,9 +151,10 @@ impl Layout {
                     "resend" => texts.message.resend,
                     _ => return link(&path, texts.layout.show_it),
                 };
-                match self.has_buttons_of(&path) {
-                    true => Some(Piece::Here(button)),
-                    false => link(&path, button),
+                let is_elsewhere = self.here.split('?').next() != Some(&*path);
+                match self.is_operator() && is_elsewhere {
+                    true => link(&path, button),
+                    false => Some(Piece::Here(button)),
                 }
             }
         }
@@ -268,7 +275,10 @@ mod tests {
         let asked = format!("{message}?wrong=address");
         assert_eq!(shown(&asked, Role::Operator), button);
         // Whoever may change nothing has no buttons there.
-        assert_eq!(shown(message, Role::Viewer), link);
+        let who = "<span lang=\"en\">(an operator of the relay can do this)</span>";
+        let by_others = format!("{button} {who}");
+        assert_eq!(shown(message, Role::Viewer), by_others);
+        assert_eq!(shown("/", Role::Viewer), by_others);
     }
 
     #[test]

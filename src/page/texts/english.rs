@@ -42,6 +42,7 @@ pub(super) static TEXTS: Texts = Texts {
         mailboxes: "Mailboxes",
         attention: "Needs attention",
         what_to_do: "What to do:",
+        by_operator: "an operator of the relay can do this",
         all_well: "All is well: mail is accepted and delivered.",
         since: "Since",
         seen: "Seen since",

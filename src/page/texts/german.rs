@@ -42,6 +42,7 @@ pub(super) static TEXTS: Texts = Texts {
         mailboxes: "Postfächer",
         attention: "Braucht Aufmerksamkeit",
         what_to_do: "Was zu tun ist:",
+        by_operator: "das kann ein Operator des Relays",
         all_well: "Alles in Ordnung: E-Mails werden angenommen und zugestellt.",
         since: "Seit",
         seen: "Gesehen seit",

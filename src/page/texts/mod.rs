@@ -123,6 +123,8 @@ pub(super) struct LayoutTexts {
     pub(super) mailboxes: &'static str,
     pub(super) attention: &'static str,
     pub(super) what_to_do: &'static str,
+    /// Said of what the visitor may not do.
+    pub(super) by_operator: &'static str,
     pub(super) all_well: &'static str,
     pub(super) since: &'static str,
     pub(super) seen: &'static str,
