@@ -241,9 +241,20 @@ fn failed(row: &Became) -> Verdict {
         next.push_str(&format!(" The last report about it is message {report}."));
     }
     let (retry, drop) = (command("retry", row), command("drop", row));
-    let action = match remedy(row) {
-        Some(remedy) => format!("{remedy}; then: {retry}; or delete it: {drop}"),
-        None => format!("when the cause is fixed: {retry}; or delete it: {drop}"),
+    let action = match (remedy(row), has_wrong_recipient(row)) {
+        (Some(remedy), false) => format!("{remedy}; then: {retry}; or delete it: {drop}"),
+        (None, false) => format!("when the cause is fixed: {retry}; or delete it: {drop}"),
+        // Another attempt would go to the same recipients.
+        (remedy, true) => {
+            let remedy = remedy.map_or_else(String::new, |remedy| format!("{remedy}; "));
+            // A report of the relay is not sent again.
+            let until = row.resend_until.filter(|_| row.about.is_none());
+            let resend = until.map_or_else(String::new, |_| {
+                let resend = command("resend", row);
+                format!("to send this message to the right address: {resend} --to ADDRESS; ")
+            });
+            format!("{remedy}{resend}to delete this message: {drop}")
+        }
     };
     Verdict {
         happened,
@@ -335,6 +346,12 @@ fn remedy(row: &Became) -> Option<String> {
     let author = row.author.as_deref().unwrap_or(catalogue::SOME_ADDRESS);
     let remedy = catalogue::named(entry.remedy, mailbox, author);
     (!text(row).contains(&remedy)).then_some(remedy)
+}
+
+/// Whether it failed because of whom it names, which nobody can change in the queue.
+fn has_wrong_recipient(row: &Became) -> bool {
+    let code = row.last.as_ref().and_then(|last| last.code.as_deref());
+    code == Some(catalogue::INVALID_RECIPIENTS.code)
 }
 
 /// Whether somebody has to change something; the reason says what.

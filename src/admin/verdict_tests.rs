@@ -239,6 +239,26 @@ fn a_request_that_was_too_large_is_explained_by_its_status() {
 }
 
 #[test]
+fn a_message_to_a_wrong_address_is_not_to_be_tried_again() {
+    let text = "Graph answered 400 ErrorInvalidRecipients: no.";
+    let failed = with_code(row(State::Failed, Some(text)), "ErrorInvalidRecipients");
+    let kept = Became {
+        resend_until: Some(NOW),
+        ..failed.clone()
+    };
+    let action = |row| accepted(row, None, NOW).action.unwrap();
+    let id = failed.id;
+
+    let correct = "correct the recipient's address in the program that created the message; ";
+    let resend = format!(
+        "to send this message to the right address: graph-relay queue resend {id} --to ADDRESS; "
+    );
+    let delete = format!("to delete this message: graph-relay queue drop {id}");
+    assert_eq!(action(&kept), format!("{correct}{resend}{delete}"));
+    assert_eq!(action(&failed), format!("{correct}{delete}"));
+}
+
+#[test]
 fn every_state_has_its_sentences() {
     let mut text = String::new();
     for (case, verdict) in all().into_iter().chain(all_refused()) {

@@ -102,13 +102,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         remedy: "empty the Sent Items and Deleted Items of {mailbox}, or raise its quota",
         place: place::MAILBOX_SIZE,
     },
-    Entry {
-        code: "ErrorInvalidRecipients",
-        cause: "The message has no recipient, or an address that Exchange cannot read.",
-        remedy: "check the recipients' addresses in the failure report, and correct them in the \
-            program that created the message",
-        place: None,
-    },
+    INVALID_RECIPIENTS,
     Entry {
         code: "ErrorRecipientLimitExceeded",
         cause: "The message has more recipients than the mailbox may have in one message (500 \
@@ -292,4 +286,12 @@ pub const MAILBOX_FULL: Entry = Entry {
     cause: "The sending mailbox is full; every message is first written into it.",
     remedy: "empty the Sent Items and Deleted Items of {mailbox}, or raise its quota",
     place: place::MAILBOX_SIZE,
+};
+
+/// Whom the message names is wrong: another attempt is refused, too.
+pub const INVALID_RECIPIENTS: Entry = Entry {
+    code: "ErrorInvalidRecipients",
+    cause: "The message has no recipient, or an address that Exchange cannot read.",
+    remedy: "correct the recipient's address in the program that created the message",
+    place: None,
 };

@@ -36,6 +36,7 @@ mod signin;
 mod tests;
 
 pub use graph::ACCESS_DENIED;
+pub use graph::INVALID_RECIPIENTS;
 pub use graph::INVALID_TOKEN;
 pub use graph::INVALID_USER;
 pub use graph::MAILBOX_FULL;

@@ -62,7 +62,7 @@ const END: [char; 5] = ['.', ',', ';', ':', ')'];
 /// A change of the unit: it takes effect only if systemd restarts the service.
 const EDIT_UNIT: &str = "systemctl edit";
 /// Words of the longest command.
-const LONGEST: usize = 5;
+const LONGEST: usize = 6;
 
 impl Layout {
     /// Whether the visitor may sign in mailboxes and restart the relay.
@@ -185,6 +185,9 @@ fn command(text: &str) -> Option<(usize, Deed<'_>)> {
             (5, Deed::Messages(filter.strip_prefix("state=")?))
         }
         ["graph-relay", "queue", "list", ..] => (3, Deed::Messages("waiting")),
+        ["graph-relay", "queue", "resend", id, "--to", "ADDRESS", ..] => {
+            (6, Deed::Message("resend", id.parse().ok()?))
+        }
         ["graph-relay", "queue", verb, id, ..] => (4, Deed::Message(verb, id.parse().ok()?)),
         // One that still has a placeholder leads nowhere.
         [url, ..] if url.starts_with("https://") && !url.contains("TENANT") => {
@@ -309,6 +312,11 @@ mod tests {
                 format!("graph-relay queue retry {id}; or"),
                 &format!("graph-relay queue retry {id}"),
                 Deed::Message("retry", id.parse().unwrap()),
+            ),
+            (
+                format!("graph-relay queue resend {id} --to ADDRESS; to"),
+                &format!("graph-relay queue resend {id} --to ADDRESS"),
+                Deed::Message("resend", id.parse().unwrap()),
             ),
             (
                 "https://x.example/a?b=c. Then".to_owned(),

@@ -118,7 +118,7 @@ async fn each_row_says_what_happens_next_and_what_can_be_done() {
             "failed",
             "after 1 attempt: Graph answered 400 ErrorInvalidRecipients",
             "does not try it again",
-            "graph-relay queue retry ",
+            "graph-relay queue resend ",
         ),
         (
             &deferred,
