@@ -121,6 +121,8 @@ async fn a_delivered_message_is_sent_again_and_says_until_when_that_is_possible(
     let asks = resend(&home, &small, &[]);
     let words = "was delivered: a@example.org would receive it twice";
     assert!(said(&asks).contains(words), "{}", said(&asks));
+    let words = "twice. There is no terminal to confirm that: add --yes";
+    assert!(said(&asks).contains(words), "{}", said(&asks));
     assert_eq!(asks.status.code(), Some(64));
     let copy = copy_of(&resend(&home, &small, &["--yes"]));
     arrived(&graph, 3).await;

@@ -53,7 +53,7 @@ pub(in crate::cli) async fn run(options: &Options) -> Result<Exit, Failure> {
             }
             ResendAnswer::Asks(question) if !terminal::is_there() => {
                 talk(&format!(
-                    "graph-relay: {question} To confirm that, there is no terminal: add --yes"
+                    "graph-relay: {question} There is no terminal to confirm that: add --yes"
                 ));
                 return Ok(Exit::Usage);
             }
