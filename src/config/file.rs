@@ -377,7 +377,7 @@ fn delivery(top: &mut Section<'_>) -> Delivery {
         expire_after: some_time(&mut section, "expire_after", 4 * DAY),
         warn_after: warn_after
             .as_ref()
-            .map_or(SpanOrOff::Span(4 * HOUR), |it| it.value)
+            .map_or_else(|| SpanOrOff::Span(4 * HOUR), |it| it.value)
             .span(),
         workers: section.at_least_one("workers", 32),
     };

@@ -20,7 +20,6 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use super::transcripts::Trouble;
 use crate::mail::Client;
 use crate::mail::Envelope;
 
@@ -45,8 +44,7 @@ pub fn refused(
 }
 
 /// A session was refused or cut off. Returns whether the log names its number.
-pub fn session_kept(number: u64, client: IpAddr, trouble: &Trouble) -> bool {
-    let Trouble { what, remedy } = trouble;
+pub fn session_kept(number: u64, client: IpAddr, what: &str, remedy: &str) -> bool {
     let is_due = WARNINGS.is_due(client, "session", remedy);
     if is_due {
         warn!(

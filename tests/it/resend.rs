@@ -128,7 +128,7 @@ async fn a_message_that_may_have_arrived_is_sent_again_only_when_that_is_confirm
     let asks = resend(&home, &id, &[]);
 
     let words =
-        "a@example.org may receive it twice. To confirm that, there is no terminal: add --yes";
+        "a@example.org may receive it twice. There is no terminal to confirm that: add --yes";
     assert!(said(&asks).contains(words), "{}", said(&asks));
     assert_eq!(asks.status.code(), Some(64));
     copy_of(&resend(&home, &id, &["--to", "ada@example.org"]));

@@ -321,7 +321,7 @@ impl Transcripts {
             omitted: recording.omitted,
         });
         drop(ring);
-        if complaints::session_kept(number, client, &first) {
+        if complaints::session_kept(number, client, &first.what, &first.remedy) {
             self.ring().name(number, client, &first);
         }
     }

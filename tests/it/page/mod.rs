@@ -19,6 +19,7 @@ mod pages;
 mod restart;
 mod routes;
 mod scale;
+mod sent_again;
 mod settings;
 mod setup;
 mod setup_refused;
