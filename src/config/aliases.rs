@@ -41,9 +41,14 @@ pub(super) fn surroundings(top: &mut Section<'_>, context: Context<'_>) -> Surro
     };
     let default = top.marked::<String>("default_recipient_domain");
     if let Some(default) = default {
+        let is_odd = |it: char| it == '@' || it.is_whitespace();
         let somebody = Address::of_domain(&default.value);
         if somebody.is_some_and(|it| surroundings.reaches(&it).is_ok()) {
             surroundings.default_domain = Some(default.value);
+        } else if default.value.contains(is_odd) {
+            let message = "default_recipient_domain: write a domain without @ and blanks, like \
+                           \"contoso.com\"";
+            top.problem_at(&default.span, message);
         } else {
             let message = format!(
                 "default_recipient_domain: the domain {:?} cannot receive mail: write a public one \

@@ -231,7 +231,7 @@ fn an_alias_without_a_recipient_is_reported_with_line_and_column() {
          [aliases]\nroot = \"daemon\"\ndaemon = [\"it@contoso.com\", \"root\"]\n\
          nas = \"it@nas.local\"\nx = []\ny = \"a b\"\nz = 3\nteam = \"people\"\n\
          ROOT = \"it@contoso.com\"\n\"a b\" = \"it@contoso.com\"\n\"@\" = \"it@contoso.com\"\n\
-         internal_domains = \"contoso.com\"\n"
+         internal_domains = \"contoso.com\"\nodd = '\"q r\"@contoso.com'\n"
     ));
 
     let expected = [
@@ -252,10 +252,17 @@ fn an_alias_without_a_recipient_is_reported_with_line_and_column() {
         "relay.toml:28:1: \"a b\" is not a recipient: write a name like root",
         "relay.toml:29:1: \"@\" is not a recipient",
         "relay.toml:30:1: internal_domains is not an alias: move it to the top",
+        "relay.toml:31:7: odd: no mail can reach \"q r\"@contoso.com: Exchange Online supports",
     ];
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, expected) in said.iter().zip(expected) {
         assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+
+    for odd in ["exa mple.org", "@example.org"] {
+        let said = complaint(&format!("default_recipient_domain = \"{odd}\"\n{ACCOUNT}"));
+        let expected = "relay.toml:1:28: default_recipient_domain: write a domain without @ and";
+        assert!(said[0].starts_with(expected), "{said:?}");
     }
 
     let many: Vec<String> = (0..501).map(|n| format!("\"a{n}@contoso.com\"")).collect();

@@ -10,6 +10,7 @@ use super::AliasError;
 use super::AliasKey;
 use super::MOST_STEPS;
 use super::Surroundings;
+use super::Unreachable;
 use crate::mail::Address;
 use crate::mail::ForwardPath;
 
@@ -180,7 +181,8 @@ fn end(target: &ForwardPath, surroundings: &Surroundings) -> Result<Step, AliasE
     };
     match surroundings.reaches(&address) {
         Ok(()) => Ok(Step::End(address)),
-        Err(_) => Err(AliasError::Unreachable(address)),
+        Err(Unreachable::Odd) => Err(AliasError::Odd(address)),
+        Err(Unreachable::Domain | Unreachable::NoDomain) => Err(AliasError::Unreachable(address)),
     }
 }
 

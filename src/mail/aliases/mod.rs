@@ -99,6 +99,11 @@ pub enum AliasError {
          internal_domains if Exchange accepts it"
     )]
     Unreachable(Address),
+    /// It leads to an address that needs quotes, or has an address literal.
+    #[error(
+        "no mail can reach {0}: Exchange Online supports neither quoted names nor address literals"
+    )]
+    Odd(Address),
 }
 
 impl Aliases {
