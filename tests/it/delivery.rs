@@ -293,7 +293,8 @@ async fn a_relay_that_stops_says_how_many_attempts_still_run() {
     let mut relay = Relay::start(&home);
     graph.inject(Fault {
         times: 2,
-        delay: std::time::Duration::from_secs(6),
+        // Longer than the relay waits for attempts when it stops.
+        delay: std::time::Duration::from_secs(60),
         ..Fault::usual(Station::Send)
     });
     send_many(&relay, "m", 2);

