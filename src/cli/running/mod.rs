@@ -32,7 +32,6 @@ use crate::admin::deadline;
 use crate::clock::span_in_words;
 use crate::config::Config;
 use crate::config::ConfigError;
-use crate::config::ProblemKind;
 use crate::mail::SpoolId;
 use crate::platform::sockets;
 use crate::spool::Step;
@@ -89,8 +88,9 @@ impl Terms {
     fn rest(self) -> String {
         self.shown_by.map_or_else(String::new, |shown_by| {
             format!(
-                ". The relay does not carry this order out any more, unless it has begun to; to see \
-                 whether it has: {shown_by}"
+                ". The relay does not carry this order out any more, unless it has begun to or is \
+                 older than this command. Before you give the order again, see whether it was \
+                 carried out: {shown_by}"
             )
         })
     }
@@ -121,10 +121,7 @@ impl Failure {
     /// The configuration cannot be used.
     pub(super) fn of_configuration(error: &ConfigError) -> Self {
         Self {
-            exit: match error.kind() {
-                ProblemKind::NotPermitted => Exit::NotPermitted,
-                ProblemKind::Unreadable | ProblemKind::Wrong => Exit::Configuration,
-            },
+            exit: error.kind().into(),
             words: error.to_string(),
         }
     }
