@@ -96,7 +96,7 @@ impl OrOff {
 
 /// A value without regard to its type, so that a wrong one is answered with a correct one.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "write one value, not a list")]
+#[serde(untagged, expecting = "write one number, or one text in quotes")]
 enum Written {
     Number(i64),
     Fraction(f64),

@@ -165,7 +165,7 @@ fn a_value_of_the_wrong_kind_is_answered_with_what_to_write() {
              \"4d\"",
             "relay.toml:5:14: spool_size: \"true\" is not a size: write it like \"35 MB\"",
             "relay.toml:7:11: workers: write a whole number without quotes, like 5",
-            "relay.toml:8:16: expire_after: write one value, not a list",
+            "relay.toml:8:16: expire_after: write one number, or one text in quotes",
             "relay.toml:10:12: subjects: write true or false, without quotes",
         ]
     );

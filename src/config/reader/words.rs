@@ -8,12 +8,12 @@ const NUMBERS: [&str; 12] = [
 
 /// Translates the message of an error.
 pub(super) fn in_words(message: &str) -> String {
-    let (found, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
     match expected {
         number if NUMBERS.contains(&number) => not_this_number(found),
         "a boolean" => "write true or false, without quotes".to_owned(),
         "a sequence" => "write a list, in brackets like [\"...\"]".to_owned(),
-        "a string" => not_a_text(found),
+        "a string" | "path string" => not_a_text(found),
         _ => message
             .replace("wanted string or table", "write a text in quotes")
             .replace("unknown variant", "unknown value"),
