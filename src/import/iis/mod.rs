@@ -408,10 +408,16 @@ impl Reading<'_> {
         if self.server.get(name) == self.deciding.get(name) {
             return decide(self);
         }
-        let words = format!(
-            "{key}: the relay has one for all listeners, and takes it from {}",
-            self.first
-        );
+        let words = match self.deciding.contains_key(name) {
+            true => format!(
+                "{key}: the relay has one for all listeners, and {} decides about it",
+                self.first
+            ),
+            false => format!(
+                "{key}: the relay has one for all listeners, and {} sets none",
+                self.first
+            ),
+        };
         self.change(name, &words);
     }
 

@@ -172,13 +172,20 @@ pub(super) fn report(
     folder: &Folder,
 ) {
     const TAKEN: &str = "networks of [[listener]]";
+    const WITH_PASSWORDS: &str = "networks or anonymous_networks of [[listener]]";
     if name == "mynetworks" {
         let networks = Networks::of(settings, folder);
-        let needs_password = clients.iter().all(|it| it.is_on("smtpd_sasl_auth_enable"));
-        if networks.is_taken {
+        let asks = |it: &Settings| it.is_on("smtpd_sasl_auth_enable");
+        let needs_password = !clients.is_empty() && clients.iter().all(asks);
+        if networks.is_taken && needs_password {
+            found.take(setting, WITH_PASSWORDS);
+        } else if networks.is_taken {
             found.take(setting, TAKEN);
         } else if needs_password && networks.unclear.is_empty() {
-            found.take(setting, "anonymous_networks of [[listener]]");
+            found.take(
+                setting,
+                "[[listener]] has no anonymous_networks: every machine needs a password",
+            );
         } else if needs_password {
             found.ask(
                 setting,

@@ -64,7 +64,9 @@ pub(super) const OF_PORTS: [Installation; 12] = [
             "address = \"[::]:587\"\ntls = \"starttls-required\"\nauthentication = \"required\"\nnetworks = [\"0.0.0.0/0\", \"::/0\"]",
         ],
         has_not: &["anonymous_networks"],
-        told: &["mynetworks = 10.0.0.0/8, !10.0.0.0/8 anonymous_networks of [[listener]]"],
+        told: &[
+            "mynetworks = 10.0.0.0/8, !10.0.0.0/8 [[listener]] has no anonymous_networks: every machine needs a password",
+        ],
     },
     Installation {
         name: "the machine itself, at one of its addresses",
