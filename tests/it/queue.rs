@@ -2,8 +2,10 @@
 //! decision takes effect at once and is durable.
 
 use std::fs;
+use std::io::Read;
 use std::io::Write;
 use std::os::unix::net::UnixListener;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
@@ -76,7 +78,7 @@ async fn a_failed_message_is_delivered_after_a_retry_once_the_fault_is_gone() {
     let home = Home::with(&graph).sections(PATIENT).build();
     let relay = Relay::start(&home);
     graph.inject(Fault {
-        code: Some("ErrorInvalidRecipients".to_owned()),
+        code: Some("ErrorMessageSizeExceeded".to_owned()),
         ..Fault::at_send(400)
     });
     let id = send_one(&relay, &["a@example.org"], &message("m", "a@example.org"));
@@ -103,6 +105,20 @@ async fn a_failed_message_is_delivered_after_a_retry_once_the_fault_is_gone() {
         (&line["action"], &line["verdict"]),
         (&"retry".into(), &"refused".into())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_a_wrong_address_is_to_be_sent_to_another_one() {
+    let graph = stand_in().await;
+    let home = Home::with(&graph).sections(PATIENT).build();
+    let relay = Relay::start(&home);
+    let id = failed(&relay, &home);
+
+    let show = stdout(&queue(&home, &["show", &id]));
+
+    let resend = format!("graph-relay queue resend {id} --to ADDRESS; or: ");
+    assert!(show.contains(&resend), "{show}");
+    assert!(!show.contains("queue retry"), "{show}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -360,16 +376,37 @@ async fn an_order_that_got_no_answer_in_time_is_not_carried_out_later() {
         let said = stderr(&output);
         assert!(said.contains("does not carry this order out"), "{said}");
     }
-    relay.wait_until(|| relay.events("audit").len() == 3);
-    for line in relay.events("audit") {
-        assert_eq!(line["result"], "refused", "{line}");
-        let reason = line["reason"].as_str().unwrap();
-        assert!(reason.contains("stopped waiting"), "{line}");
-    }
     assert_eq!(shown(&home, &id)["state"], "waiting");
     // An order that is in time is carried out.
     let dropped = queue(&home, &["drop", &id]);
     assert!(dropped.status.success(), "{}", stderr(&dropped));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_deadline_has_passed_is_refused() {
+    let graph = stand_in().await;
+    let home = Home::new(&graph);
+    let relay = Relay::start(&home);
+    let namespace = fs::read_link("/proc/self/ns/time").ok();
+    let clock = namespace.map_or_else(|| "boot".into(), |it| it.display().to_string());
+    let mut client = UnixStream::connect(home.path("data/admin.sock")).unwrap();
+
+    write!(
+        client,
+        "POST /pauses HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\n\
+         graph-relay-deadline: 0 {clock}\r\n\r\n{{}}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+
+    assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
+    let line = relay.event("audit", |line| line["result"] == "refused");
+    let reason = line["reason"].as_str().unwrap();
+    assert!(reason.contains("stopped waiting"), "{line}");
+    let pauses = relay.events("paused");
+    assert!(pauses.is_empty(), "{pauses:?}");
 }
 
 /// A home in which a test listens on the admin socket itself.

@@ -378,7 +378,7 @@ async fn forget(
     State(identity_state): State<IdentityState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<Wanted>,
-) -> Result<Json<Forgotten>, Failure> {
+) -> Result<(Extension<Noted>, Json<Forgotten>), Failure> {
     let Wanted {
         mailbox, account, ..
     } = wanted;
@@ -390,7 +390,11 @@ async fn forget(
     if was_signed_in {
         maillog::logged_out(&account, &mailbox, peer.uid);
     }
-    Ok(Json(Forgotten { was_signed_in }))
+    let noted = match was_signed_in {
+        true => Noted::of(AuditResult::Done, ""),
+        false => Noted::of(AuditResult::Refused, format!("{mailbox} was not signed in")),
+    };
+    Ok((Extension(noted), Json(Forgotten { was_signed_in })))
 }
 
 async fn send_test(

@@ -9,6 +9,7 @@ use super::reason;
 use super::style;
 use crate::admin::Shown;
 use crate::admin::Waits;
+use crate::catalogue;
 use crate::cli::ConfigFile;
 use crate::cli::Exit;
 use crate::cli::ago;
@@ -132,7 +133,7 @@ fn say_outcome(entry: &EntryView, waits: Option<&Waits>, now: Timestamp) {
             say(&format!("            {}", reason(waits, now)));
         }
     }
-    if let Some(next) = next_step(summary.state, waits, id) {
+    if let Some(next) = next_step(entry, waits) {
         say(&format!("next        {next}"));
     }
 }
@@ -233,7 +234,8 @@ fn came(entry: &EntryView) -> String {
 }
 
 /// Says what an operator can do about a message.
-fn next_step(state: State, waits: Option<&Waits>, id: SpoolId) -> Option<String> {
+fn next_step(entry: &EntryView, waits: Option<&Waits>) -> Option<String> {
+    let (state, id) = (entry.summary.state, entry.summary.id);
     let command = |command: &str| format!("graph-relay queue {command} {id}");
     let (retry, drop) = (command("retry"), command("drop"));
     match state {
@@ -243,10 +245,26 @@ fn next_step(state: State, waits: Option<&Waits>, id: SpoolId) -> Option<String>
             Some(_) | None => Some(format!("to try it now: {retry}")),
         },
         State::Held => Some(format!("to send it: {}; or: {drop}", command("release"))),
+        // Another attempt would go to the same recipients.
+        State::Failed if has_wrong_recipient(entry) => {
+            let kept = entry.kept_until_at.filter(|_| entry.about.is_none());
+            let resend = kept.map_or_else(String::new, |_| {
+                format!(
+                    "to send it to the right address: {} --to ADDRESS; or: ",
+                    command("resend")
+                )
+            });
+            Some(format!("{resend}{drop}"))
+        }
         State::Failed => Some(format!("when the cause is fixed: {retry}; or: {drop}")),
         State::Quarantined => Some(format!("when it can be read again: {retry}; or: {drop}")),
         State::Claimed | State::Delivered | State::Dropped => None,
     }
+}
+
+fn has_wrong_recipient(entry: &EntryView) -> bool {
+    let code = entry.timeline.last().and_then(|it| it.code.as_deref());
+    code == Some(catalogue::INVALID_RECIPIENTS.code)
 }
 
 fn attempt_line(attempt: &AttemptView) -> String {
@@ -338,7 +356,7 @@ mod tests {
                 reported: None,
             })
         };
-        let next = |asked| next_step(State::Waiting, Some(&backing_off(asked)), entry.summary.id);
+        let next = |asked| next_step(&entry, Some(&backing_off(asked)));
 
         let shown = since(&entry, Some(&backing_off(Some(until))), now);
 
