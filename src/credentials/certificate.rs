@@ -20,10 +20,7 @@ use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
 
 use super::OpenError;
-use super::open;
-use super::unreadable;
 use crate::clock::Timestamp;
-use crate::disk;
 use crate::platform::files;
 
 /// The files of a certificate and its private key, both in PEM.
@@ -43,21 +40,12 @@ pub struct Stamp([(u64, i64, i64); 2]);
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("{}", unreadable(path, .error))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
-    /// The path is that of a folder or a device.
-    #[error("{} {wrong}", path.display())]
-    NotAFile {
+    #[error("{}", error.words(path))]
+    File {
         /// The path.
         path: PathBuf,
-        /// What it is, and what to do.
-        wrong: &'static str,
+        /// Why.
+        error: OpenError,
     },
     /// Everybody may read the key.
     #[error("{} can be read by everybody (mode {mode:04o}): chmod 640 {}", path.display(), path.display())]
@@ -199,19 +187,10 @@ fn read(
     path: &Path,
     test: impl FnOnce(&Path, &Metadata) -> Result<(), CertificateError>,
 ) -> Result<Vec<u8>, CertificateError> {
-    let unreadable = |error| CertificateError::Unreadable {
+    super::read(path, test, |error| CertificateError::File {
         path: path.to_owned(),
         error,
-    };
-    let (file, metadata) = open(path).map_err(|error| match error {
-        OpenError::Unreadable(error) => unreadable(error),
-        OpenError::NotAFile(wrong) => CertificateError::NotAFile {
-            path: path.to_owned(),
-            wrong,
-        },
-    })?;
-    test(path, &metadata)?;
-    disk::read_small_of(&file).map_err(unreadable)
+    })
 }
 
 /// A group may read it: certificates are commonly shared that way.
@@ -229,6 +208,6 @@ fn refuse_if_open(path: &Path, metadata: &Metadata) -> Result<(), CertificateErr
 impl CertificateError {
     /// Whether the problem can go away by itself.
     pub fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Unreadable { .. })
+        matches!(self, Self::File { error, .. } if error.is_unreadable())
     }
 }

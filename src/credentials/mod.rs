@@ -24,13 +24,14 @@ pub use self::password::PasswordHash;
 pub use self::password::PasswordHashError;
 pub use self::secret::SecretError;
 pub use self::secret::SecretSource;
+use crate::disk;
 use crate::platform::files;
 use crate::platform::users;
 use crate::platform::users::User;
 
 /// Why a file that relay.toml names cannot be opened.
 #[derive(Debug)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// The system refuses it.
     Unreadable(io::Error),
     /// Something else has its path: the text follows the path.
@@ -69,6 +70,18 @@ pub(crate) fn open(path: &Path) -> Result<(File, Metadata), OpenError> {
         ));
     }
     Ok((file, metadata))
+}
+
+/// Opens a file in this way, has its permissions tested, and reads it.
+pub(crate) fn read<E>(
+    path: &Path,
+    test: impl FnOnce(&Path, &Metadata) -> Result<(), E>,
+    refused: impl Fn(OpenError) -> E,
+) -> Result<Vec<u8>, E> {
+    let (file, metadata) = open(path).map_err(&refused)?;
+    test(path, &metadata)?;
+    let content = disk::read_small_of(&file);
+    content.map_err(|error| refused(OpenError::Unreadable(error)))
 }
 
 /// Says why a file cannot be read that the relay only reads, and what to do.

@@ -16,8 +16,6 @@ use super::NOT_THERE;
 use super::OpenError;
 use super::handed::VARIABLE;
 use super::handed::is_out_of_reach;
-use super::open;
-use crate::disk;
 use crate::platform::files;
 use crate::platform::users;
 use crate::platform::users::User;
@@ -120,16 +118,13 @@ impl SecretSource {
         path: &Path,
         test: impl FnOnce(&Path, &Metadata) -> Result<(), SecretError>,
     ) -> Result<String, SecretError> {
-        let unreadable = |error| SecretError::Unreadable(self.clone(), error);
-        let (file, metadata) = open(path).map_err(|error| match error {
-            OpenError::Unreadable(error) => unreadable(error),
+        let bytes = super::read(path, test, |error| match error {
+            OpenError::Unreadable(error) => SecretError::Unreadable(self.clone(), error),
             OpenError::NotAFile(wrong) => SecretError::NotAFile {
                 path: path.to_owned(),
                 wrong,
             },
         })?;
-        test(path, &metadata)?;
-        let bytes = disk::read_small_of(&file).map_err(unreadable)?;
         // Secrets are UTF-8: other bytes are reported as damage.
         Ok(String::from_utf8(bytes).unwrap_or_else(|_| "\0".to_owned()))
     }

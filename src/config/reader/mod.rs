@@ -41,7 +41,6 @@ use self::words::in_words;
 use crate::credentials;
 use crate::credentials::OpenError;
 use crate::credentials::handed;
-use crate::disk;
 
 /// A value that comes from an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -467,9 +466,7 @@ fn content(path: &Path) -> Result<String, (ProblemKind, String)> {
         let kind = ProblemKind::of_file(error.is_unreadable());
         (kind, error.words(path))
     };
-    let (file, _) = credentials::open(path).map_err(refused)?;
-    let bytes = disk::read_small_of(&file);
-    let bytes = bytes.map_err(|error| refused(OpenError::Unreadable(error)))?;
+    let bytes = credentials::read(path, |_, _| Ok(()), refused)?;
     let text = String::from_utf8(bytes).map_err(|_| {
         let message = format!("{shown} is not UTF-8 text: write only the value into it");
         (ProblemKind::Wrong, message)
