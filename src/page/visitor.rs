@@ -121,7 +121,7 @@ impl Visitor {
                 AuditResult::Prepared,
                 format!("waits for: graph-relay apply {id}"),
             ),
-            Applied::Written(in_force) => (AuditResult::Done, in_force.left_to_do()),
+            Applied::Written(in_force) => in_force.result(),
         };
         self.audit_result(result, why);
     }

@@ -77,6 +77,15 @@ impl InForce {
             (None, needs) => format!("takes effect at a restart: {}", needs.join(", ")),
         }
     }
+
+    /// Returns what the audit list says of it, and why.
+    pub fn result(&self) -> (AuditResult, String) {
+        let result = match self.error {
+            Some(_) => AuditResult::Failed,
+            None => AuditResult::Done,
+        };
+        (result, self.left_to_do())
+    }
 }
 
 /// A change that waits for somebody who may write the file.
@@ -250,11 +259,8 @@ async fn show(
 
 async fn reload(State(configuration): State<Configuration>) -> (Extension<Noted>, Json<InForce>) {
     let in_force = configuration.reload().await;
-    let result = match in_force.error {
-        Some(_) => AuditResult::Failed,
-        None => AuditResult::Done,
-    };
-    let noted = Noted::of(result, in_force.left_to_do());
+    let (result, reason) = in_force.result();
+    let noted = Noted::of(result, reason);
     (Extension(noted), Json(in_force))
 }
 
@@ -271,10 +277,11 @@ async fn applied(
     });
     let about = about.ok_or(Failure::Unknown)?;
     let in_force = configuration.reload().await;
+    let (result, reason) = in_force.result();
     let noted = Noted {
         about: Some(about),
-        result: AuditResult::Done,
-        reason: in_force.left_to_do(),
+        result,
+        reason,
     };
     Ok((Extension(noted), Json(in_force)))
 }

@@ -236,7 +236,12 @@ fn envelope(original: &Original, to: &[ForwardPath], config: &Config) -> Result<
 fn resolved(to: &[ForwardPath], config: &Config) -> Result<(Vec<Address>, Vec<Asked>), String> {
     let (mut recipients, mut asked) = (Vec::<Address>::new(), Vec::new());
     for path in to {
-        let found = config.aliases.resolve(path).map_err(|why| why.of(path))?;
+        // The sentence names a recipient only if it is ASCII, as in a reply.
+        let found = config.aliases.resolve(path);
+        let found = found.map_err(|why| match path.is_ascii() {
+            true => why.of(path),
+            false => format!("{path}: {}", why.of(path)),
+        })?;
         for recipient in found {
             if !recipients.iter().any(|it| it.key() == recipient.key()) {
                 recipients.push(recipient.clone());

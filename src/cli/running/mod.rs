@@ -74,9 +74,11 @@ impl Terms {
     }
 
     fn of_order(path: &str, patience: Duration) -> Self {
-        let shown_by = match path.starts_with("/queue/") {
-            true => "graph-relay queue show ID",
-            false => "graph-relay status",
+        let shown_by = match path {
+            path if path.starts_with("/queue/") => "graph-relay queue show ID",
+            path if path.starts_with("/pauses") => "graph-relay status",
+            path if path.starts_with("/sign-") => "graph-relay accounts",
+            _ => "journalctl --unit graph-relay --grep audit",
         };
         Self {
             patience,
