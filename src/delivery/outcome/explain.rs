@@ -26,6 +26,7 @@ use std::time::Duration;
 use super::Cause;
 use super::Kind;
 use super::Outcome;
+use super::table;
 use crate::clock::span_in_words;
 use crate::mail::EnhancedStatus;
 use crate::spool::Next;
@@ -135,7 +136,7 @@ fn refusal(outcome: &Outcome) -> Explanation {
             "Microsoft 365 says that the address of at least one recipient is not valid.",
             "Check the recipients' addresses, and send the message again to the correct ones.",
         ),
-        (_, "ErrorMessageSizeExceeded") => (
+        (_, table::OVER_SIZE) => (
             EnhancedStatus::TOO_BIG,
             "The message is larger than its mailbox may send: 35 MB, unless somebody has changed \
              that limit. Attachments count a third more than their size.",

@@ -27,7 +27,7 @@ pub(super) const OVER_QUOTA: &str = "ErrorSubmissionQuotaExceeded";
 pub(super) const OVER_MESSAGE_LIMIT: &str = "ErrorExceededMessageLimit";
 /// Graph's code for a message that is larger than its mailbox may send, which is also the answer
 /// to the piece of an upload that exceeds it.
-const OVER_SIZE: &str = "ErrorMessageSizeExceeded";
+pub(super) const OVER_SIZE: &str = "ErrorMessageSizeExceeded";
 /// See [`SHORTEST_WAIT`].
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
