@@ -46,7 +46,7 @@ pub(super) fn surroundings(top: &mut Section<'_>, context: Context<'_>) -> Surro
         if somebody.is_some_and(|it| surroundings.reaches(&it).is_ok()) {
             surroundings.default_domain = Some(default.value);
         } else if default.value.contains(is_odd) {
-            let message = "default_recipient_domain: write a domain without @ and blanks, like \
+            let message = "default_recipient_domain: write a domain without @ or blanks, like \
                            \"contoso.com\"";
             top.problem_at(&default.span, message);
         } else {

@@ -96,7 +96,7 @@ impl OrOff {
 
 /// A value without regard to its type, so that a wrong one is answered with a correct one.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "write one number, or one text in quotes")]
+#[serde(untagged, expecting = "write one value, like 5, \"35 MB\" or \"4h\"")]
 enum Written {
     Number(i64),
     Fraction(f64),
