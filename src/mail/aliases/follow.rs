@@ -240,20 +240,20 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_aliases_of_one_long_list_are_checked() {
-        let list = (0..5_000).map(|at| format!("a{at}@contoso.com"));
+    fn every_alias_of_an_invalid_list_is_invalid() {
+        let list = (0..50).map(|at| format!("a{at}@contoso.com"));
         for end in ["it@contoso.com", "nobody", "list", "c1"] {
             let targets = list.clone().chain([end.to_owned()]).collect::<Vec<_>>();
             let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-            let names = (0..10_000).map(|at| format!("n{at}"));
+            let names = (0..100).map(|at| format!("n{at}"));
             let mut entries: Vec<_> = names.map(|name| entry(&name, &["list"])).collect();
             entries.push(entry("list", &targets));
             entries.extend(chain());
 
             let errors = Aliases::check(&entries, &Surroundings::default());
 
-            let bad = errors.iter().filter(|(at, _)| *at <= 10_000).count();
-            let expected = if end == "it@contoso.com" { 0 } else { 10_001 };
+            let bad = errors.iter().filter(|(at, _)| *at <= 100).count();
+            let expected = if end == "it@contoso.com" { 0 } else { 101 };
             assert_eq!(bad, expected, "{end}");
         }
     }
