@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use crate::common::Home;
 use crate::common::binary;
@@ -27,7 +28,7 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA\
 #[test]
 fn every_command_and_option_of_the_book_exists() {
     let mut typed: BTreeSet<(PathBuf, String)> = BTreeSet::new();
-    for (path, text) in pages() {
+    for (path, text) in PAGES.iter() {
         let mut prose = String::new();
         for (at, piece) in text.split("```").enumerate() {
             match (at % 2, piece.split_once('\n')) {
@@ -89,8 +90,8 @@ fn command((path, line): &(PathBuf, String)) -> Option<(PathBuf, Vec<String>, Ve
 #[test]
 fn every_configuration_of_the_book_is_correct() {
     let mut count = 0;
-    for (path, text) in pages() {
-        for block in blocks(&text, "toml") {
+    for (path, text) in PAGES.iter() {
+        for block in blocks(text, "toml") {
             let home = Home::empty();
             let whole = completed(&block, &home);
             fs::write(&home.config, &whole).unwrap();
@@ -188,7 +189,7 @@ fn the_book_and_the_readme_show_the_same_sandbox_output() {
 #[test]
 fn every_link_of_the_book_has_a_target() {
     let mut count = 0;
-    let texts: BTreeMap<PathBuf, String> = pages().into_iter().collect();
+    let texts: BTreeMap<PathBuf, String> = PAGES.iter().cloned().collect();
     let book = root().join("docs/src");
     for (path, text) in &texts {
         for link in outside_blocks(text).split("](").skip(1) {
@@ -225,7 +226,7 @@ fn every_link_of_the_book_has_a_target() {
 
 #[test]
 fn every_picture_of_the_book_is_small_and_a_page_shows_it() {
-    let texts: Vec<String> = pages().into_iter().map(|(_, text)| text).collect();
+    let texts: Vec<&str> = PAGES.iter().map(|(_, text)| text.as_str()).collect();
     let pictures = fs::read_dir(root().join("docs/src/run/images")).unwrap();
     let mut count = 0;
     for picture in pictures {
@@ -282,8 +283,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The README and every page of the book, with their texts; what mdBook gets.
-pub(crate) fn pages() -> Vec<(PathBuf, String)> {
+/// The README and every page of the book, with their texts; what mdBook gets. Made once for all tests.
+pub(crate) static PAGES: LazyLock<Vec<(PathBuf, String)>> = LazyLock::new(pages);
+
+fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = vec![root().join("README.md")];
     let mut folders = vec![root().join("docs/src")];
     while let Some(folder) = folders.pop() {

@@ -14,8 +14,8 @@ use std::process::Stdio;
 
 use graph_relay_sandbox::Fault;
 
+use crate::book::PAGES;
 use crate::book::blocks;
-use crate::book::pages;
 use crate::common::Home;
 use crate::common::MAILBOX;
 use crate::common::Relay;
@@ -64,8 +64,8 @@ async fn shell_commands_of_the_book_run_as_they_stand() {
     install(&home.path("programs"));
 
     let mut count = 0;
-    for (path, text) in pages() {
-        for line in blocks(&text, "sh").iter().flat_map(|block| lines(block)) {
+    for (path, text) in PAGES.iter() {
+        for line in blocks(text, "sh").iter().flat_map(|block| lines(block)) {
             if !can_run(&line) {
                 continue;
             }
@@ -89,8 +89,8 @@ async fn mail_commands_of_the_book_send_as_they_stand() {
     install(&home.path("programs"));
 
     let mut count = 0;
-    for (path, text) in pages() {
-        for line in blocks(&text, "sh").iter().flat_map(|block| lines(block)) {
+    for (path, text) in PAGES.iter() {
+        for line in blocks(text, "sh").iter().flat_map(|block| lines(block)) {
             let sends = line.starts_with("swaks ") || line.contains("curl ");
             if !sends || !(line.contains("127.0.0.1:2525") || line.contains("127.0.0.1:2626")) {
                 continue;

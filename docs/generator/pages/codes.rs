@@ -1,7 +1,10 @@
 //! The codes of Entra, Graph and Exchange: the words of `graph-relay explain`, with links from one
 //! code to those that belong to it.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use graph_relay::catalogue;
 use graph_relay::catalogue::Entry;
@@ -19,6 +22,15 @@ use super::row;
 const FOLDER: &str = "fails";
 /// More of them have the remedy because it is a general one, such as to wait.
 const MOST_RELATED: usize = 12;
+
+/// The words in the cause and the remedy of each code.
+static WORDS: LazyLock<BTreeMap<&str, BTreeSet<&str>>> = LazyLock::new(|| {
+    let of = |text: &'static str| super::words(text).map(|(word, _)| word);
+    let words = |entry: &'static Entry| of(entry.cause).chain(of(entry.remedy)).collect();
+    catalogue::all()
+        .map(|entry| (entry.code, words(entry)))
+        .collect()
+});
 
 /// A page for each family, and below it one for each of its codes.
 pub(crate) fn codes() -> Vec<Page> {
@@ -109,10 +121,8 @@ fn other(word: &str, about: &Entry) -> Option<&'static Entry> {
 
 /// Codes that have to do with this one: the words of one name the other, or the remedy is the same.
 fn related(entry: &Entry) -> Vec<&'static Entry> {
-    let names = |from: &Entry, to: &Entry| {
-        let words = format!("{} {}", from.cause, from.remedy);
-        super::words(&words).any(|(word, _)| word == to.code)
-    };
+    let names =
+        |from: &Entry, to: &Entry| WORDS.get(from.code).is_some_and(|it| it.contains(to.code));
     let is_named = |other: &Entry| names(other, entry) || names(entry, other);
     let others = || catalogue::all().filter(|other| other.code != entry.code);
     let same_remedy = others().filter(|other| other.remedy == entry.remedy);
