@@ -90,6 +90,8 @@ pub(crate) fn write_private(path: &Path, text: &str) {
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_graph-relay"));
     command
+        .env("SSL_CERT_FILE", &*tls::TRUSTED)
+        .env_remove("SSL_CERT_DIR")
         .env_remove("GRAPH_RELAY_CONFIG")
         .env_remove("NOTIFY_SOCKET");
     command

@@ -1,7 +1,13 @@
 //! The client's side of TLS, and a certificate that is made for one test.
 
+use std::fs;
+use std::fs::Permissions;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 use rustls::ClientConfig;
 use rustls::ClientConnection;
@@ -9,6 +15,7 @@ use rustls::RootCertStore;
 use rustls::StreamOwned;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
+use tempfile::NamedTempFile;
 
 use super::Home;
 use super::write_private;
@@ -17,6 +24,19 @@ use super::write_private;
 const NAME: &str = "relay.test.example";
 
 pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// The only certificate that the tests' relays trust, in a file. Reading the hundreds that a machine
+/// trusts would cost each start some milliseconds.
+pub(super) static TRUSTED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join("trusted.pem");
+    // Other runs of the tests may read it at the same time, and relays of other users.
+    let file = NamedTempFile::new_in(folder).unwrap();
+    fs::write(file.path(), Identity::new().certificate_pem).unwrap();
+    fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
+    file.persist(&path).unwrap();
+    path
+});
 
 /// A self-signed certificate with its key.
 pub(crate) struct Identity {
