@@ -452,7 +452,7 @@ async fn a_storm_of_503_ends_with_all_delivered() {
     let graph = stand_in().await;
     let relay = Relay::start(&Home::new(&graph));
     graph.inject(Fault {
-        times: 3,
+        times: 4,
         code: Some("ErrorServerBusy".to_owned()),
         ..Fault::at_send(503)
     });

@@ -32,7 +32,7 @@ const GUESSES: usize = 25;
 
 /// A user whose password takes so long to verify that the order is certain.
 static USER: LazyLock<String> = LazyLock::new(|| {
-    let params = argon2::Params::new(32 * 1024, 6, 1, None).unwrap();
+    let params = argon2::Params::new(32 * 1024, 16, 1, None).unwrap();
     let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let hash = argon2.hash_password(PASSWORD.as_bytes()).unwrap();
     format!("[[user]]\nname = \"scanner\"\npassword_hash = \"{hash}\"\nsenders = [\"*\"]\n")
