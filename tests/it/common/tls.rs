@@ -1,4 +1,5 @@
-//! The client's side of TLS, and a certificate that is made for one test.
+//! The client's side of TLS, a certificate that is made for one test, and the one that the tests' relays
+//! trust.
 
 use std::fs;
 use std::fs::Permissions;
