@@ -24,12 +24,7 @@ async function edit(relay, change) {
 
 // Presses the button in "Needs attention", and arrives when the relay is there again.
 async function restart(visitor, words) {
-  // The relay looks at the file now and then, and without scripts a page shows what was when it came.
-  const end = Date.now() + 30_000;
-  do {
-    assert.ok(Date.now() < end, "the change is not noticed");
-    await visitor.go("/");
-  } while (!(await visitor.text("#attention")).includes("differs from the running configuration"));
+  await visitor.goUntil("/", "#attention ::-p-text(differs from the running configuration)");
   await visitor.judge();
   await visitor.press("#attention button");
   await visitor.sees(words);

@@ -44,8 +44,9 @@ export const cases = {
     await relay.send({ to: REFUSED_BY_GRAPH, subject: "Scan 0001" }, "failed");
     for (const look of [phone, {}]) {
       const visitor = await visit({ ...look, role: "operator" });
-      await visitor.go("/");
-      await visitor.enter("#attention a[href='/messages?state=failed']");
+      const link = "#attention a[href='/messages?state=failed']";
+      await visitor.goUntil("/", link);
+      await visitor.enter(link);
       await visitor.enter("#messages tbody a[href^='/messages/']");
       await visitor.tabTo("#resend input[type=radio]");
       while ((await visitor.count("#resend input[value=other]:checked")) === 0) {

@@ -5,7 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import puppeteer from "puppeteer-core";
 import { axeFindings, overflow, tabStops } from "./judges.mjs";
-import { OFTEN, PATIENCE } from "./process.mjs";
+import { OFTEN, PATIENCE, until } from "./process.mjs";
 
 // Chromium, without a window and without a way out of this machine.
 export function chromium() {
@@ -79,6 +79,15 @@ export class Visitor {
     this.expected = new Set(status >= 400 ? [status] : []);
     const response = await this.page.goto(new URL(path, this.relay.origin).href);
     assert.equal(response.status(), status, path);
+  }
+
+  // Opens a path until its page has what a selector names: a page shows what was a moment ago, and
+  // without scripts it stays so.
+  async goUntil(path, selector) {
+    await until(async () => {
+      await this.go(path);
+      return (await this.count(selector)) > 0;
+    }, `${path} has ${selector}`);
   }
 
   // Does something that leads to another page, and waits for that page.
