@@ -239,7 +239,10 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
     let alerts = Router::new()
         .route("/alerts/test", post(attention::test))
         .with_state(admin_state.alerts.clone());
-    let audit = admin_state.audit.clone();
+    let desk = audit::socket::Desk {
+        audit: admin_state.audit.clone(),
+        orders: orders.clone(),
+    };
     let routes = queue::router(&admin_state, orders.clone())
         .merge(history::router(admin_state.clone()))
         .merge(sessions)
@@ -251,7 +254,7 @@ pub async fn run(socket: LocalListener, admin_state: AdminState, stop: Cancellat
         .merge(identity::router(admin_state.clone(), stop.clone()))
         .merge(monitoring::router(admin_state.clone()))
         .merge(status::router(admin_state));
-    let record = axum::middleware::from_fn_with_state(audit, audit::socket::audited);
+    let record = axum::middleware::from_fn_with_state(desk, audit::socket::audited);
     let in_time = axum::middleware::from_fn(deadline::kept);
     let routes = routes.layer(in_time).layer(record);
     let routes = routes.into_make_service_with_connect_info::<Peer>();

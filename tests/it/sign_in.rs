@@ -35,7 +35,7 @@ use crate::common::stand_in_with;
 const OTHER: &str = "reports@sandbox.example";
 
 /// A public client that people sign in to.
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         public_client: true,
         device_interval: std::time::Duration::from_secs(1),

@@ -1,5 +1,8 @@
 //! What commands do at the admin socket, in the audit list: each `POST`, with the user ID
 //! that the kernel names, and the body where it contains nothing secret.
+//!
+//! An order that has begun goes to its end and is recorded, also when its client has gone; one
+//! that waits for a person has [`ClientGone`] to end early.
 
 use axum::body::Body;
 use axum::body::Bytes;
@@ -12,6 +15,8 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Audit;
 use super::AuditAct;
@@ -97,9 +102,22 @@ impl Noted {
 /// The largest body, as elsewhere in axum.
 const LARGEST: usize = 2 * 1024 * 1024;
 
+/// What carries out orders and records them.
+#[derive(Clone)]
+pub(in crate::admin) struct Desk {
+    /// Where they are recorded.
+    pub(in crate::admin) audit: Audit,
+    /// Those that have begun: the relay waits for their ends when it stops.
+    pub(in crate::admin) orders: TaskTracker,
+}
+
+/// Resolves when the client of a request waits no more: an extension of the request.
+#[derive(Clone, Debug)]
+pub(in crate::admin) struct ClientGone(pub(in crate::admin) CancellationToken);
+
 /// Lets a request through, and records it.
 pub(in crate::admin) async fn audited(
-    State(audit): State<Audit>,
+    State(desk): State<Desk>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
@@ -108,26 +126,40 @@ pub(in crate::admin) async fn audited(
     if request.method() != Method::POST || path == READS {
         return next.run(request).await;
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let known = action(&path, &body);
+    let gone = CancellationToken::new();
+    parts.extensions.insert(ClientGone(gone.clone()));
+    let _waits = gone.drop_guard();
+    // A task of its own: this function ends where it stands when the client goes.
+    let order = desk.orders.spawn(async move {
+        let request = Request::from_parts(parts, Body::from(body.clone()));
+        let mut response = next.run(request).await;
+        let act = act(&peer, &path, &body, &mut response);
+        desk.audit.record(act).await;
+        response
+    });
+    let response = order.await;
+    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// The entry about an order and its answer.
+fn act(peer: &Peer, path: &str, body: &Bytes, response: &mut Response) -> AuditAct {
+    let known = action(path, body);
     let about = match known {
-        Some((_, Says::Body)) => shown(&body),
+        Some((_, Says::Body)) => shown(body),
         Some((_, Says::Nothing)) | None => String::new(),
     };
-    let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let result = AuditResult::of_status(response.status());
     let noted: Option<Noted> = response.extensions_mut().remove();
     let mut noted = noted.unwrap_or_else(|| Noted::of(result, ""));
     noted.about = noted.about.or(Some(about));
-    let act = match known {
-        Some((action, _)) => noted.act(&peer, action.word()),
-        None => noted.act(&peer, &path),
-    };
-    audit.record(act).await;
-    response
+    match known {
+        Some((action, _)) => noted.act(peer, action.word()),
+        None => noted.act(peer, path),
+    }
 }
 
 /// A body for people: `key: value` of all that has a value.

@@ -37,6 +37,7 @@ use super::AdminState;
 use super::AuditResult;
 use super::Failure;
 use super::Peer;
+use super::audit::socket::ClientGone;
 use super::audit::socket::Noted;
 use super::token::TokenState;
 use super::token::TokenView;
@@ -304,6 +305,7 @@ async fn begin(
 async fn finish(
     State(identity_state): State<IdentityState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(ClientGone(gone)): Extension<ClientGone>,
     extract::Path(id): extract::Path<Ulid>,
     Json(ended): Json<Ended>,
 ) -> Result<(Extension<Noted>, Json<Finished>), Failure> {
@@ -311,6 +313,7 @@ async fn finish(
     let finished = tokio::select! {
         finished = admin_state.sign_ins.finish(id, ended.address.as_deref()) => finished,
         () = stop.cancelled() => return Err(Failure::Refused(STOPS.to_owned())),
+        () = gone.cancelled() => return Err(Failure::Refused(ENDED.to_owned())),
     };
     let (tokens, mailbox) = match finished {
         Err(error) if error.leaves_it_open() => {
@@ -450,6 +453,8 @@ async fn send_test(
 }
 
 const STOPS: &str = "the relay is stopping: try again when it is running";
+
+const ENDED: &str = "the command ended before the user had signed in";
 
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {

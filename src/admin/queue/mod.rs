@@ -79,10 +79,11 @@ pub struct Shown {
     pub waits: Option<Waits>,
 }
 
-pub(super) fn router(admin_state: &AdminState, orders: TaskTracker) -> Router {
+/// The queue's routes. `checks`: the checks of the spool that have begun.
+pub(super) fn router(admin_state: &AdminState, checks: TaskTracker) -> Router {
     let queue = Queue {
         admin_state: admin_state.clone(),
-        orders: orders.clone(),
+        checks,
     };
     Router::new()
         .route("/queue", get(list))
@@ -92,13 +93,13 @@ pub(super) fn router(admin_state: &AdminState, orders: TaskTracker) -> Router {
         .route("/queue/{id}", get(show))
         .route("/spool/check", post(check))
         .with_state(Arc::new(queue))
-        .merge(resend::router(admin_state.clone(), orders))
+        .merge(resend::router(admin_state.clone()))
 }
 
 struct Queue {
     admin_state: AdminState,
-    /// An action that has begun is finished even if the client has gone.
-    orders: TaskTracker,
+    /// A check that has begun is finished even if the client has gone.
+    checks: TaskTracker,
 }
 
 /// A page of the queue.
@@ -188,12 +189,7 @@ async fn act(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(order): Json<Order>,
 ) -> Result<(Extension<Noted>, Json<Decided>), Failure> {
-    let admin_state = queue.admin_state.clone();
-    let task = queue
-        .orders
-        .spawn(async move { admin_state.act(order, peer.uid).await });
-    let decided: Result<Decided, SpoolError> = task.await.map_err(|_| SpoolError::Closed)?;
-    let decided = decided?;
+    let decided = queue.admin_state.act(order, peer.uid).await?;
     Ok((Extension(noted(&decided)), Json(decided)))
 }
 
@@ -299,7 +295,7 @@ async fn check(
     if !how.steps {
         return Ok(Json(spool.check(|_| ()).await?).into_response());
     }
-    Ok(followed(&queue.orders, move |on_step| async move {
+    Ok(followed(&queue.checks, move |on_step| async move {
         spool.check(on_step).await
     }))
 }

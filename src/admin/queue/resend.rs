@@ -12,7 +12,6 @@ use axum::extract::State;
 use axum::routing::post;
 use serde::Deserialize;
 use serde::Serialize;
-use tokio_util::task::TaskTracker;
 
 use crate::admin::AdminState;
 use crate::admin::AuditResult;
@@ -32,7 +31,6 @@ use crate::routing;
 use crate::spool::GivenBy;
 use crate::spool::NotResent;
 use crate::spool::Original;
-use crate::spool::SpoolError;
 use crate::spool::State as EntryState;
 use crate::telemetry::operatorlog;
 
@@ -72,31 +70,18 @@ pub struct Resent {
     pub remarks: Vec<String>,
 }
 
-#[derive(Clone)]
-struct OrderState {
-    admin_state: AdminState,
-    /// What has begun is finished even if the client has gone.
-    orders: TaskTracker,
-}
-
-pub(super) fn router(admin_state: AdminState, orders: TaskTracker) -> Router {
+pub(super) fn router(admin_state: AdminState) -> Router {
     Router::new()
         .route("/queue/resends", post(resend))
-        .with_state(OrderState {
-            admin_state,
-            orders,
-        })
+        .with_state(admin_state)
 }
 
 async fn resend(
-    State(order_state): State<OrderState>,
+    State(admin_state): State<AdminState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToResend>,
 ) -> Result<(Extension<Noted>, Json<ResendAnswer>), Failure> {
-    let admin_state = order_state.admin_state;
-    let resent = async move { carry_out(&admin_state, wanted, peer.uid.into()).await };
-    let resent = order_state.orders.spawn(resent).await;
-    let answer = resent.map_err(|_| SpoolError::Closed)??;
+    let answer = carry_out(&admin_state, wanted, peer.uid.into()).await?;
     let noted = match &answer {
         ResendAnswer::Resent(_) => Noted::of(AuditResult::Done, ""),
         ResendAnswer::Asks(question) => {

@@ -1,16 +1,29 @@
 //! The audit list: what is in it, who sees it, and what is never in it.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::Duration;
+
+use graph_relay_sandbox::Fault;
+use graph_relay_sandbox::Station;
+
 use super::ON;
 use super::client::Browser;
 use super::with_page;
+use crate::common::Credential;
 use crate::common::Home;
+use crate::common::MAILBOX;
 use crate::common::Relay;
+use crate::common::binary;
 use crate::common::message;
 use crate::common::recorded;
 use crate::common::run;
 use crate::common::said;
 use crate::common::send_one;
 use crate::common::stand_in;
+use crate::common::stand_in_with;
+use crate::sign_in::settings;
 
 /// The entries of the list, the newest first.
 fn entries(browser: &mut Browser, query: &str) -> Vec<serde_json::Value> {
@@ -125,6 +138,63 @@ async fn commands_that_changed_nothing_are_refused_in_the_list_with_the_reason()
         assert_ne!(entry["reason"].as_str().unwrap_or_default(), "", "{entry}");
     }
     assert!(all[1]["about"].as_str().unwrap().contains(&*id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_client_hangs_up_goes_to_its_end_and_is_in_the_list() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    graph.inject(Fault {
+        delay: Duration::from_secs(1),
+        ..Fault::usual(Station::Send)
+    });
+    let body = "{\"to\": \"a@example.org\"}";
+    let mut client = UnixStream::connect(home.path("data/admin.sock")).unwrap();
+    write!(
+        client,
+        "POST /test-messages HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    relay.wait_until(|| {
+        let requests = graph.requests();
+        requests.iter().any(|it| it.path.ends_with("/sendMail"))
+    });
+    drop(client);
+
+    let entry = relay.event("audit", |_| true);
+    assert_eq!(entry["action"], "send test message", "{entry}");
+    assert_eq!(entry["result"], "done", "{entry}");
+    assert_eq!(graph.arrivals().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_somebody_ends_is_refused_in_the_list_and_waits_no_longer() {
+    let graph = stand_in_with(settings()).await;
+    let home = Home::with(&graph)
+        .account_by(&Credential::Delegated, MAILBOX, "")
+        .build();
+    let relay = Relay::start(&home);
+    let mut login = binary();
+    login.args(["login", MAILBOX, "--device", "--config"]);
+    login.arg(&home.config);
+    let quiet = login.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut login = quiet.spawn().unwrap();
+    relay.wait_until(|| {
+        let requests = graph.requests();
+        let mut grants = requests.iter().filter_map(|it| it.grant.as_deref());
+        grants.any(|grant| grant.ends_with("device_code"))
+    });
+    login.kill().unwrap();
+    login.wait().unwrap();
+
+    let entry = relay.event("audit", |line| line["result"] != "begun");
+    assert_eq!(entry["action"], "connect mailbox", "{entry}");
+    assert_eq!(entry["result"], "refused", "{entry}");
+    let reason = entry["reason"].as_str().unwrap();
+    assert!(reason.contains("before the user had signed in"), "{entry}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
