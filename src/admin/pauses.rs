@@ -1,5 +1,6 @@
 //! What is paused: who stopped delivery, and the order to stop it or to go on.
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -10,8 +11,10 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::AdminState;
+use super::AuditResult;
 use super::Failure;
 use super::Peer;
+use super::audit::socket::Noted;
 use crate::mail::Address;
 use crate::spool::Pause;
 use crate::telemetry::operatorlog;
@@ -74,7 +77,7 @@ async fn pause(
     State(admin_state): State<AdminState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToPause>,
-) -> Result<Json<Paused>, Failure> {
+) -> Result<(Extension<Noted>, Json<Paused>), Failure> {
     let wanted = Pause {
         mailbox: wanted.mailbox,
         since: admin_state.means.clock.now(),
@@ -87,29 +90,41 @@ async fn pause(
         operatorlog::paused(&pause);
     }
     let waiting = admin_state.spool.waiting(pause.mailbox.as_ref()).await?;
-    Ok(Json(Paused {
+    let noted = noted(is_new, "delivery was paused already");
+    let paused = Paused {
         pause,
         is_new,
         waiting,
-    }))
+    };
+    Ok((noted, Json(paused)))
 }
 
 async fn resume(
     State(admin_state): State<AdminState>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(wanted): Json<ToResume>,
-) -> Result<Json<Resumed>, Failure> {
+) -> Result<(Extension<Noted>, Json<Resumed>), Failure> {
     let mailbox = wanted.mailbox.as_ref();
     let waiting = admin_state.spool.waiting(mailbox).await?;
     let ended = admin_state.spool.resume(mailbox).await?;
     if let Some(ended) = &ended {
         operatorlog::resumed(ended, peer.uid);
     }
-    Ok(Json(Resumed {
+    let noted = noted(ended.is_some(), "delivery was not paused");
+    let resumed = Resumed {
         ended,
         left: admin_state.spool.pauses().iter().cloned().collect(),
         waiting,
-    }))
+    };
+    Ok((noted, Json(resumed)))
+}
+
+/// What the audit list says of an order that has changed something, or nothing for this reason.
+fn noted(has_changed: bool, otherwise: &str) -> Extension<Noted> {
+    Extension(match has_changed {
+        true => Noted::of(AuditResult::Done, ""),
+        false => Noted::of(AuditResult::Refused, otherwise),
+    })
 }
 
 /// A reason that fits into a line of the log and of `status`.

@@ -141,6 +141,25 @@ async fn commands_that_changed_nothing_are_refused_in_the_list_with_the_reason()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pause_and_a_resume_that_change_nothing_are_refused_in_the_list() {
+    let graph = stand_in().await;
+    let home = with_page(&graph).build();
+    let relay = Relay::start(&home);
+    for command in ["resume", "pause", "pause", "resume"] {
+        run(&home, &[command]);
+    }
+    let results = relay.events("audit").iter().map(short).collect::<Vec<_>>();
+    let me = results[0].split(',').next().unwrap();
+    let expected = [
+        "resume, refused",
+        "pause, done",
+        "pause, refused",
+        "resume, done",
+    ];
+    assert_eq!(results, expected.map(|it| format!("{me}, {it}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_client_hangs_up_goes_to_its_end_and_is_in_the_list() {
     let graph = stand_in().await;
     let home = with_page(&graph).build();
