@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Condvar;
 use std::sync::Mutex;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use graph_relay_sandbox::Sandbox;
 
@@ -25,51 +23,38 @@ const CLIENTS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_messages_under_kill_9_are_all_delivered() {
-    all_are_delivered_under_kill_9(200, Duration::from_millis(300), "").await;
+    all_are_delivered_under_kill_9(200, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_messages_under_kill_9_are_kept_and_not_sent_again() {
     let keep = "[history]\nkeep_content = \"1d\"";
-    all_are_delivered_under_kill_9(200, Duration::from_millis(300), keep).await;
+    all_are_delivered_under_kill_9(200, keep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scale: five thousand messages"]
 async fn five_thousand_messages_under_kill_9_are_all_delivered() {
-    all_are_delivered_under_kill_9(5000, Duration::from_secs(1), "").await;
+    all_are_delivered_under_kill_9(5000, "").await;
 }
 
-/// At least this number of messages and at least four kills; each relay lives for this
-/// long.
-async fn all_are_delivered_under_kill_9(messages: u32, life: Duration, sections: &str) {
+/// At least this number of messages. Each relay is killed when it has accepted its share of them.
+async fn all_are_delivered_under_kill_9(messages: usize, sections: &str) {
     let graph = stand_in().await;
     let home = Home::with(&graph).sections(sections).build();
-    let state = Mutex::new(State::default());
     let run = Run {
         messages,
-        kills: 4,
-        state,
+        state: Mutex::new(State::default()),
         changed: Condvar::new(),
     };
 
     std::thread::scope(|scope| {
-        let (finished, ends) = mpsc::channel();
         for _ in 0..CLIENTS {
-            let (run, finished) = (&run, finished.clone());
-            scope.spawn(move || {
-                run.client();
-                finished.send(()).unwrap();
-            });
+            scope.spawn(|| run.client());
         }
-        let mut running = CLIENTS;
-        while running > 0 {
+        while run.clients_at_work() {
             let mut relay = Relay::start(&home);
-            run.set_relay(Some(relay.address));
-            while running > 0 && ends.recv_timeout(life).is_ok() {
-                running -= 1;
-            }
-            run.set_relay(None);
+            run.has_relay(relay.address);
             relay.kill();
         }
     });
@@ -78,11 +63,12 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration, sections:
     let mut relay = Relay::start(&home);
     let state = run.state.into_inner().unwrap();
     let count = delivered(&graph, &state.accepted).await;
-    assert!(state.accepted.len() >= messages as usize);
+    assert!(state.accepted.len() >= messages);
+    assert!(state.kills >= KILLS);
     // At a kill at most four are under way, and a client whose reply was cut off sends
     // its message again.
     let twice: usize = count.values().map(|n| n - 1).sum();
-    let most = state.kills as usize * (4 + CLIENTS);
+    let most = state.kills * (4 + CLIENTS);
     assert!(
         twice <= most,
         "{twice} more than once with {} kills",
@@ -104,27 +90,42 @@ async fn all_are_delivered_under_kill_9(messages: u32, life: Duration, sections:
 
 struct Run {
     /// The smallest number.
-    messages: u32,
-    kills: u32,
+    messages: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
+
+/// At least so many.
+const KILLS: usize = 8;
 
 #[derive(Default)]
 struct State {
     /// The address of the relay while it runs.
     relay: Option<SocketAddr>,
-    kills: u32,
-    begun: u32,
+    kills: usize,
+    begun: usize,
     accepted: BTreeSet<String>,
+    /// Clients that have sent all of theirs.
+    finished: usize,
 }
 
 impl Run {
-    fn set_relay(&self, relay: Option<SocketAddr>) {
+    fn clients_at_work(&self) -> bool {
+        self.state.lock().unwrap().finished < CLIENTS
+    }
+
+    /// Shows a relay to the clients until it has accepted its share, or all is sent.
+    fn has_relay(&self, address: SocketAddr) {
         let mut state = self.state.lock().unwrap();
-        state.relay = relay;
-        state.kills += u32::from(relay.is_none());
+        state.relay = Some(address);
         self.changed.notify_all();
+        let share = state.accepted.len() + self.messages / KILLS;
+        let lives = |state: &mut State| state.accepted.len() < share && state.finished < CLIENTS;
+        let waited = self.changed.wait_timeout_while(state, PATIENCE, lives);
+        let (mut state, late) = waited.unwrap();
+        assert!(!late.timed_out(), "{} accepted", state.accepted.len());
+        state.relay = None;
+        state.kills += 1;
     }
 
     /// Sends until there are enough; after any error the same message again.
@@ -132,8 +133,9 @@ impl Run {
         loop {
             let subject = {
                 let mut state = self.state.lock().unwrap();
-                if state.begun >= self.messages && state.kills >= self.kills {
-                    return;
+                if state.begun >= self.messages && state.kills >= KILLS {
+                    state.finished += 1;
+                    break;
                 }
                 state.begun += 1;
                 format!("m{}", state.begun)
@@ -141,7 +143,9 @@ impl Run {
             let content = message(&subject, "a@example.org");
             while !send(self.living(), &content) {}
             self.state.lock().unwrap().accepted.insert(subject);
+            self.changed.notify_all();
         }
+        self.changed.notify_all();
     }
 
     /// The relay, as soon as it runs.
