@@ -10,6 +10,8 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::Serializer;
+use serde::ser::Error;
+use serde_json::value::RawValue;
 
 use super::FileAttachment;
 use crate::mime;
@@ -231,8 +233,11 @@ fn properties(json_message: &JsonMessage) -> Vec<ExtendedProperty<'_>> {
         .collect()
 }
 
+/// Writes base64 as it stands: `serde_json` would look for what to escape in it, byte by byte.
 fn base64<S: Serializer>(content: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Base64Display::new(content, &BASE64_STANDARD))
+    let quoted = format!("\"{}\"", Base64Display::new(content, &BASE64_STANDARD));
+    let raw = RawValue::from_string(quoted).map_err(S::Error::custom)?;
+    raw.serialize(serializer)
 }
 
 impl Json {
