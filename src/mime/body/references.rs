@@ -11,8 +11,10 @@ pub struct References(HashSet<String>);
 /// Finds references in a text that comes in pieces, in any charset that includes ASCII.
 #[derive(Debug, Default)]
 pub(in crate::mime) struct Seeker {
-    /// The last bytes, in lower case.
-    recent: [u8; SCHEME.len() + 1],
+    /// The last byte.
+    last: u8,
+    /// How much of `cid:` it completes.
+    matched: usize,
     /// The text after `cid:` so far.
     name: Option<Vec<u8>>,
     /// The quote before `cid:`, or 0.
@@ -54,32 +56,55 @@ impl References {
 impl Seeker {
     /// Continues with the next piece of the text.
     pub(in crate::mime) fn feed(&mut self, text: &[u8], found: &mut References) {
-        // UTF-16 is ASCII with NULs in between.
-        for byte in text.iter().copied().filter(|byte| *byte != 0) {
-            if let Some(name) = &mut self.name {
-                let ends = match self.quote {
-                    0 => byte.is_ascii_whitespace() || b"\"'<>()".contains(&byte),
-                    quote => byte == quote || b"<>\r\n".contains(&byte),
-                };
-                if !ends && name.len() < LONGEST {
-                    name.push(byte);
-                    continue;
-                }
-                found.add(name);
-                self.name = None;
+        let mut rest = text;
+        loop {
+            if self.name.is_none() && self.matched == 0 {
+                let next = memchr::memchr2(b'c', b'C', rest);
+                let (passed, next) = rest.split_at(next.unwrap_or(rest.len()));
+                let last = passed.iter().rfind(|byte| **byte != 0);
+                self.last = last.copied().unwrap_or(self.last);
+                rest = next;
             }
-            self.recent.rotate_left(1);
-            if let Some(last) = self.recent.last_mut() {
-                *last = byte.to_ascii_lowercase();
+            let Some((byte, behind)) = rest.split_first() else {
+                return;
+            };
+            rest = behind;
+            // UTF-16 is ASCII with NULs in between.
+            if *byte != 0 {
+                self.take(*byte, found);
             }
-            if let [before, scheme @ ..] = self.recent
-                && scheme == *SCHEME
-                && !before.is_ascii_alphanumeric()
-            {
-                self.name = Some(Vec::new());
+        }
+    }
+
+    fn take(&mut self, byte: u8, found: &mut References) {
+        if let Some(name) = &mut self.name {
+            let ends = match self.quote {
+                0 => byte.is_ascii_whitespace() || b"\"'<>()".contains(&byte),
+                quote => byte == quote || b"<>\r\n".contains(&byte),
+            };
+            if !ends && name.len() < LONGEST {
+                name.push(byte);
+                return;
+            }
+            found.add(name);
+            self.name = None;
+        }
+        let before = std::mem::replace(&mut self.last, byte);
+        let goes_on = SCHEME.get(self.matched) == Some(&byte.to_ascii_lowercase());
+        match self.matched {
+            0 if goes_on && !before.is_ascii_alphanumeric() => {
                 self.quote = if b"\"'".contains(&before) { before } else { 0 };
-                self.recent = [0; SCHEME.len() + 1];
+                self.matched = 1;
             }
+            1.. if goes_on => self.matched += 1,
+            _ => self.matched = 0,
+        }
+        if self.matched == SCHEME.len() {
+            *self = Self {
+                name: Some(Vec::new()),
+                quote: self.quote,
+                ..Self::default()
+            };
         }
     }
 
@@ -173,6 +198,7 @@ mod tests {
             ("<img src=\"cid:a&amp;b&#64;c\">", "a&b@c"),
             ("<img src=\" cid:a@b \">", "a@b"),
             ("cid:a@b", "a@b"),
+            ("<p>acid: xcid:z ci cic cid:a@b", "a@b"),
         ] {
             assert!(References::of(html).has(id), "{html} {id}");
             let wide: String = html.chars().flat_map(|c| [c, '\0']).collect();

@@ -215,11 +215,11 @@ impl Base64 {
         if !is_expected || !may_be || self.alphabet != Alphabet::Standard {
             return false;
         }
-        let before = decoded.len();
-        if BASE64.decode_vec(text, decoded).is_err() {
-            decoded.truncate(before);
+        let mut bytes = [0; LONGEST_LINE / 4 * 3];
+        let Ok(length) = BASE64.decode_slice(text, &mut bytes) else {
             return false;
-        }
+        };
+        decoded.extend_from_slice(bytes.get(..length).unwrap_or_default());
         self.unit += text.len() as u64;
         self.letters += text.len() as u64;
         self.slashes |= memchr::memchr2(b'+', b'/', text).is_some();
