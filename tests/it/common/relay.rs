@@ -70,7 +70,7 @@ impl Relay {
     /// Returns the relay once it serves, or as an error the relay that ended before.
     pub(crate) fn try_start_by(command: &mut Command) -> Result<Self, Self> {
         let mut relay = Self::spawn(command);
-        if relay.event_unless_ended("started", |_| true).is_none() {
+        if relay.event_unless_ended(&["started"], |_| true).is_none() {
             relay.wait();
             return Err(relay);
         }
@@ -116,17 +116,25 @@ impl Relay {
 
     /// Waits for the first log line of this event for which `is` holds.
     pub(crate) fn event(&self, event: &str, is: impl Fn(&Value) -> bool) -> Value {
-        let found = self.event_unless_ended(event, is);
-        found.unwrap_or_else(|| panic!("the relay ended without {event}: {:#?}", self.all()))
+        self.event_of(&[event], is)
+    }
+
+    /// The same for one of several events.
+    pub(crate) fn event_of(&self, events: &[&str], is: impl Fn(&Value) -> bool) -> Value {
+        let found = self.event_unless_ended(events, is);
+        found.unwrap_or_else(|| panic!("the relay ended without {events:?}: {:#?}", self.all()))
     }
 
     /// The same; none if the relay ends without it.
     pub(crate) fn event_unless_ended(
         &self,
-        event: &str,
+        events: &[&str],
         is: impl Fn(&Value) -> bool,
     ) -> Option<Value> {
-        let matches = |line: &&Value| line["event"] == event && is(line);
+        let matches = |line: &&Value| {
+            let event = line["event"].as_str();
+            event.is_some_and(|event| events.contains(&event)) && is(line)
+        };
         let deadline = Instant::now() + PATIENCE;
         let mut lines = self.log.lines.lock().unwrap();
         loop {
@@ -137,7 +145,7 @@ impl Relay {
                 return None;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {event} in the log: {:#?}", lines.0);
+            assert!(!left.is_zero(), "no {events:?} in the log: {:#?}", lines.0);
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
         }
     }

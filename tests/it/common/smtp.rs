@@ -7,6 +7,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 
+use memchr::memmem;
+
 use super::PATIENCE;
 
 /// An SMTP client that sends what the test says.
@@ -142,12 +144,17 @@ impl<S: Read + Write> Smtp<S> {
 
 /// RFC 5321 4.5.2.
 pub(crate) fn stuffed(content: &[u8]) -> Vec<u8> {
-    let mut stuffed = Vec::new();
-    for line in content.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
-            stuffed.push(b'.');
-        }
-        stuffed.extend_from_slice(line);
+    let mut stuffed = Vec::with_capacity(content.len());
+    let mut rest = content;
+    if content.starts_with(b".") {
+        stuffed.push(b'.');
     }
+    while let Some(at) = memmem::find(rest, b"\n.") {
+        let (line, next) = rest.split_at(at + 1);
+        stuffed.extend_from_slice(line);
+        stuffed.push(b'.');
+        rest = next;
+    }
+    stuffed.extend_from_slice(rest);
     stuffed
 }

@@ -68,13 +68,9 @@ fn transaction(smtp: &mut Smtp, sample: &Sample) -> String {
 
 /// Waits until a message is finished, and returns its outcome.
 fn outcome(relay: &Relay, graph: &Sandbox, form: Form, sample: &Sample, id: &str) -> String {
-    let mut end = None;
-    relay.wait_until(|| {
-        let all = ["delivered", "failed", "deferred"].map(|event| relay.events(event));
-        end = all.concat().into_iter().find(|line| line["id"] == *id);
-        end.is_some()
+    let end = relay.event_of(&["delivered", "failed", "deferred"], |line| {
+        line["id"] == *id
     });
-    let end = end.unwrap();
     if end["event"] != "delivered" {
         let [event, reason] = ["event", "reason"].map(|key| end[key].as_str().unwrap());
         return format!("{event}: {reason}\n");
