@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::AdminState;
-use super::AuditResult;
 use super::Failure;
 use super::Peer;
 use super::audit::socket::Noted;
@@ -90,13 +89,13 @@ async fn pause(
         operatorlog::paused(&pause);
     }
     let waiting = admin_state.spool.waiting(pause.mailbox.as_ref()).await?;
-    let noted = noted(is_new, "delivery was paused already");
+    let noted = Noted::of_change(is_new, "delivery was paused already");
     let paused = Paused {
         pause,
         is_new,
         waiting,
     };
-    Ok((noted, Json(paused)))
+    Ok((Extension(noted), Json(paused)))
 }
 
 async fn resume(
@@ -110,21 +109,13 @@ async fn resume(
     if let Some(ended) = &ended {
         operatorlog::resumed(ended, peer.uid);
     }
-    let noted = noted(ended.is_some(), "delivery was not paused");
+    let noted = Noted::of_change(ended.is_some(), "delivery was not paused");
     let resumed = Resumed {
         ended,
         left: admin_state.spool.pauses().iter().cloned().collect(),
         waiting,
     };
-    Ok((noted, Json(resumed)))
-}
-
-/// What the audit list says of an order that has changed something, or nothing for this reason.
-fn noted(has_changed: bool, otherwise: &str) -> Extension<Noted> {
-    Extension(match has_changed {
-        true => Noted::of(AuditResult::Done, ""),
-        false => Noted::of(AuditResult::Refused, otherwise),
-    })
+    Ok((Extension(noted), Json(resumed)))
 }
 
 /// A reason that fits into a line of the log and of `status`.

@@ -21,6 +21,9 @@ use crate::common::stand_in;
 
 const CLIENTS: usize = 10;
 
+/// At least so many.
+const KILLS: usize = 8;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_messages_under_kill_9_are_all_delivered() {
     all_are_delivered_under_kill_9(200, "").await;
@@ -94,9 +97,6 @@ struct Run {
     state: Mutex<State>,
     changed: Condvar,
 }
-
-/// At least so many.
-const KILLS: usize = 8;
 
 #[derive(Default)]
 struct State {

@@ -1,8 +1,8 @@
 //! What commands do at the admin socket, in the audit list: each `POST`, with the user ID
 //! that the kernel names, and the body where it contains nothing secret.
 //!
-//! An order that has begun goes to its end and is recorded, also when its client has gone; one
-//! that waits for a person has [`ClientGone`] to end early.
+//! An order that has begun goes on and is recorded although its client has gone. One that waits
+//! for a person looks at [`ClientGone`], and ends.
 
 use axum::body::Body;
 use axum::body::Bytes;
@@ -85,6 +85,14 @@ impl Noted {
         }
     }
 
+    /// An order that has changed something; or else nothing, for this reason.
+    pub(in crate::admin) fn of_change(has_changed: bool, otherwise: impl Into<String>) -> Self {
+        match has_changed {
+            true => Self::of(AuditResult::Done, ""),
+            false => Self::of(AuditResult::Refused, otherwise),
+        }
+    }
+
     /// The entry about what this client did.
     pub(in crate::admin) fn act(self, peer: &Peer, action: &str) -> AuditAct {
         AuditAct {
@@ -111,7 +119,7 @@ pub(in crate::admin) struct Desk {
     pub(in crate::admin) orders: TaskTracker,
 }
 
-/// Resolves when the client of a request waits no more: an extension of the request.
+/// Cancelled when the client of a request has gone. An extension of the request.
 #[derive(Clone, Debug)]
 pub(in crate::admin) struct ClientGone(pub(in crate::admin) CancellationToken);
 
@@ -130,10 +138,11 @@ pub(in crate::admin) async fn audited(
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
+    // This function ends where it stands when the client goes: the guard tells the handler so, and
+    // the order is a task of its own.
     let gone = CancellationToken::new();
     parts.extensions.insert(ClientGone(gone.clone()));
-    let _waits = gone.drop_guard();
-    // A task of its own: this function ends where it stands when the client goes.
+    let _guard = gone.drop_guard();
     let order = desk.orders.spawn(async move {
         let request = Request::from_parts(parts, Body::from(body.clone()));
         let mut response = next.run(request).await;

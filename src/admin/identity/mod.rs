@@ -393,10 +393,7 @@ async fn forget(
     if was_signed_in {
         maillog::logged_out(&account, &mailbox, peer.uid);
     }
-    let noted = match was_signed_in {
-        true => Noted::of(AuditResult::Done, ""),
-        false => Noted::of(AuditResult::Refused, format!("{mailbox} was not signed in")),
-    };
+    let noted = Noted::of_change(was_signed_in, format!("{mailbox} was not signed in"));
     Ok((Extension(noted), Json(Forgotten { was_signed_in })))
 }
 
