@@ -27,8 +27,11 @@ pub fn time_namespace() -> Option<String> {
     Some(namespace.to_string_lossy().into_owned())
 }
 
-/// A text that is different for each boot; none if the system does not say.
+/// A text that is different for each boot; none if the system does not say. Where the unit of the
+/// service hides the kernel's file (`ProcSubset=pid`), it sets this variable instead.
 pub fn boot_id() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .ok()
+        .or_else(|| std::env::var("GRAPH_RELAY_BOOT_ID").ok())?;
     Some(text.trim().to_owned())
 }

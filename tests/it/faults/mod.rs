@@ -7,6 +7,7 @@
 //! libfaketime stands between it and the wall clock. No test here needs root.
 //! Those with figures print them.
 
+mod boot;
 mod clock;
 mod kill;
 mod ledger;

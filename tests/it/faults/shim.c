@@ -16,6 +16,7 @@
  *   FAULTS_REPORT  the file that gets a line for each operation that went wrong
  *   FAULTS_UNREADABLE  "NAME:OFFSET:LENGTH": reading these bytes of the file
  *                  whose path ends in NAME fails with EIO
+ *   FAULTS_HIDDEN  the path of a file that cannot be found; it may be anywhere
  *
  * SQLite's -shm files are left out: they need not survive.
  */
@@ -54,6 +55,7 @@ static const char *how;
 static int record_fd = -1, report_fd = -1;
 static char unreadable[256];
 static off_t unreadable_from, unreadable_to;
+static const char *hidden;
 
 static unsigned long number(const char *name)
 {
@@ -94,6 +96,7 @@ __attribute__((constructor)) static void begin(void)
             unreadable_to = from + length;
         }
     }
+    hidden = getenv("FAULTS_HIDDEN");
     /* Last: until here every call goes straight through. */
     folder_length = strlen(folder);
 }
@@ -305,6 +308,10 @@ int fdatasync(int fd)
 static int open_it(int at_fd, const char *path, int flags, mode_t mode)
 {
     struct stat state;
+    if (hidden && !strcmp(path, hidden)) {
+        errno = ENOENT;
+        return -1;
+    }
     int changes = flags & (O_CREAT | O_TRUNC) && path[0] == '/' && is_below(path);
     if (!changes)
         return syscall(SYS_openat, at_fd, path, flags, mode);
