@@ -395,9 +395,8 @@ impl Spool {
         let mark = schema::state(&connection, &beside)?;
         let mark =
             Mark::write(&settings.folder, mark).map_err(file(mark::path(&settings.folder)))?;
-        let watch = Arc::new(Watch::new(path.clone()));
-        let writer = Writer::start(connection, mark, Arc::clone(&watch), Arc::clone(&room))
-            .map_err(file(path))?;
+        let watch = Arc::new(Watch::new(path));
+        let writer = Writer::start(connection, mark, Arc::clone(&watch), Arc::clone(&room))?;
         let shared = Shared {
             settings,
             clock,

@@ -80,20 +80,23 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Records a durable transaction; `checkpointed` if the database has it without its
-    /// log.
-    pub(in crate::spool) fn committed(&mut self, commits: u64, checkpointed: bool) {
+    /// Records a durable transaction.
+    pub(in crate::spool) fn committed(&mut self, commits: u64) {
         self.state.commits = commits;
-        if checkpointed {
-            self.state.checkpointed = commits;
-        }
-        // A file that falls behind notices less, and never causes a wrong refusal.
-        let _behind = files::write_all_at(&self.file, self.text().as_bytes(), 0);
+        self.overwrite();
     }
 
     /// The database has everything without its log.
     pub(in crate::spool) fn checkpointed(&mut self) {
-        self.committed(self.state.commits, true);
+        if self.state.checkpointed != self.state.commits {
+            self.state.checkpointed = self.state.commits;
+            self.overwrite();
+        }
+    }
+
+    /// A file that falls behind notices less, and never causes a wrong refusal.
+    fn overwrite(&self) {
+        let _behind = files::write_all_at(&self.file, self.text().as_bytes(), 0);
     }
 
     pub(in crate::spool) fn sync(&self) -> io::Result<()> {
@@ -137,7 +140,8 @@ mod tests {
         let mut mark = Mark::write(folder.path(), state.clone()).unwrap();
         assert_eq!(read(folder.path()), Some(state.clone()));
 
-        mark.committed(1_000_000, true);
+        mark.committed(1_000_000);
+        mark.checkpointed();
 
         let further = State {
             commits: 1_000_000,

@@ -67,6 +67,11 @@ impl Watch {
         }
     }
 
+    /// The database's path.
+    pub(in crate::spool) fn database(&self) -> &Path {
+        &self.database.path
+    }
+
     pub(in crate::spool) fn not_synced(&self, why: String) {
         if !self.not_synced.is_cancelled() {
             *lock_mutex(&self.why) = why;

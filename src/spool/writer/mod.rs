@@ -9,11 +9,17 @@
 //! written, and the database is not touched again, see `damage/watch.rs`. New mail is
 //! accepted only while database and log are in place, which is checked before a
 //! transaction with new mail and after each transaction.
+//!
+//! The log is copied into the database's file here, and not by SQLite itself, which would
+//! do it without telling anybody when the disk fails.
+
+mod job;
 
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::TransactionBehavior;
@@ -23,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use self::job::Job;
 use super::SpoolError;
 use super::damage::mark;
 use super::damage::mark::Mark;
@@ -54,23 +61,34 @@ struct Closing {
 /// that the first of them does not wait for long.
 const LARGEST_GROUP: usize = 256;
 
+/// The pages in the log at which they are copied into the database's file: SQLite's default.
+const LONG_LOG: u64 = 1000;
+/// The pause after that has failed: as long as the disk fails, each try would copy most of
+/// the growing log for nothing, and all mail would wait for it.
+const COPY_AGAIN: Duration = Duration::from_secs(60);
+
 impl Writer {
     pub(super) fn start(
         connection: Connection,
         mark: Mark,
         watch: Arc<Watch>,
         room: Arc<Room>,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, SpoolError> {
+        // See the module's doc.
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
+        let path = watch.database().to_owned();
         let (jobs, inbox) = mpsc::channel(LARGEST_GROUP);
         let thread = WriterThread {
             connection,
             mark,
             watch,
             room,
+            not_copied: None,
         };
-        thread::Builder::new()
-            .name("spool".to_owned())
-            .spawn(move || thread.run(inbox))?;
+        let builder = thread::Builder::new().name("spool".to_owned());
+        builder
+            .spawn(move || thread.run(inbox))
+            .map_err(|error| SpoolError::File { path, error })?;
         Ok(Self { jobs })
     }
 
@@ -97,16 +115,9 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let job = Operation {
-            operation,
-            result: None,
-            bytes,
-            committed,
-            reply,
-        };
+        let (job, answer) = job::new(operation, bytes, committed);
         self.jobs
-            .send(Message::Run(Box::new(job)))
+            .send(Message::Run(job))
             .await
             .map_err(|_| SpoolError::Closed)?;
         answer.await.map_err(|_| SpoolError::Closed)?
@@ -129,6 +140,8 @@ struct WriterThread {
     mark: Mark,
     watch: Arc<Watch>,
     room: Arc<Room>,
+    /// When the log could not be copied.
+    not_copied: Option<Instant>,
 }
 
 impl WriterThread {
@@ -155,12 +168,11 @@ impl WriterThread {
                 }
                 next = inbox.try_recv().ok();
             }
-            if let Err(error) = self.write(group) {
+            if let Err(error) = self.write(group).and_then(|()| self.shorten_log()) {
                 self.room.troubles.note_database(&error);
                 self.watch.not_synced(error.to_string());
                 // Closing it must not write anything either.
-                let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-                let _kept = self.connection.set_db_config(keep_log, true);
+                keep_log(&self.connection);
                 return;
             }
             if let Some(closing) = closing {
@@ -174,27 +186,20 @@ impl WriterThread {
     /// is complete.
     fn close(mut self, closing: Closing) {
         if self.watch.is_cut_short() {
-            let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            let _kept = self.connection.set_db_config(keep_log, true);
+            keep_log(&self.connection);
             drop(self.connection);
             let _gone = closing.done.send(None);
             return;
         }
-        let all = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get(0).map(|busy: i64| busy == 0)
-            });
         // On a full disk the log stays, and the next start reads it.
-        if matches!(all, Ok(true)) {
+        if matches!(checkpoint(&self.connection, "TRUNCATE"), Ok(true)) {
             self.mark.checkpointed();
         }
         let _later = self.mark.sync();
         let Closing { rescue, done } = closing;
         if rescue.is_some() {
             // The log of that name belongs to another database now.
-            let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            let _kept = self.connection.set_db_config(keep_log, true);
+            keep_log(&self.connection);
         }
         let rescued = rescue.filter(|to| watch::write_out(&self.connection, to).is_ok());
         drop(self.connection);
@@ -281,8 +286,7 @@ impl WriterThread {
         let took = begun.elapsed();
         let is_safe = self.save()?;
         if let Some(commits) = commits {
-            let whole = is_checkpointed(&self.connection);
-            self.mark.committed(commits, whole);
+            self.mark.committed(commits);
             self.room.commit_times.observe(took.as_secs_f64());
             // Before any waiting session continues.
             self.room.publish(&self.connection);
@@ -299,29 +303,62 @@ impl WriterThread {
         if !self.watch.may_save() {
             return Ok(false);
         }
-        let saved = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
-                row.get(0).map(|busy: i64| busy == 0)
-            });
-        match saved {
+        match checkpoint(&self.connection, "FULL") {
             Err(error) if is_of_sync(&error) => Err(error),
             saved => Ok(saved.unwrap_or(false)),
         }
     }
+
+    /// Copies a long log into the database's file; the next transaction begins the log
+    /// again. If that fails, the log keeps everything and grows. An error is that of an
+    /// fsync.
+    fn shorten_log(&mut self) -> rusqlite::Result<()> {
+        let is_long = uncopied(&self.connection).is_some_and(|pages| pages >= LONG_LOG);
+        if is_long && self.not_copied.is_none_or(|at| at.elapsed() >= COPY_AGAIN) {
+            self.not_copied = None;
+            match checkpoint(&self.connection, "PASSIVE") {
+                Err(error) if is_of_sync(&error) => return Err(error),
+                Err(error) => {
+                    self.not_copied = Some(Instant::now());
+                    self.room.troubles.note(&format!(
+                        "{} cannot be written: {error}; nothing is lost, but spool.db-wal grows",
+                        self.watch.database().display()
+                    ));
+                }
+                Ok(_) => self.room.publish(&self.connection),
+            }
+        }
+        if uncopied(&self.connection) == Some(0) {
+            self.mark.checkpointed();
+        }
+        Ok(())
+    }
 }
 
-/// Whether the database's file has everything without its log. Only asks.
-fn is_checkpointed(db: &Connection) -> bool {
-    let asked = db
-        .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
-        .and_then(|mut asked| {
-            asked.query_row([], |row| {
-                let (log, done): (i64, i64) = (row.get(1)?, row.get(2)?);
-                Ok(log >= 0 && log == done)
-            })
-        });
-    asked.unwrap_or(false)
+/// When the database is closed, its log is not copied.
+fn keep_log(db: &Connection) {
+    let _kept = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+}
+
+/// Copies the log into the database's file. Returns whether nothing was in the way.
+fn checkpoint(db: &Connection, how: &str) -> rusqlite::Result<bool> {
+    let copied = db.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| {
+        row.get(0)
+    });
+    copied.map(|busy: i64| busy == 0)
+}
+
+/// The pages in the log that the database's file does not have, if that is known. Only
+/// asks.
+fn uncopied(db: &Connection) -> Option<u64> {
+    let mut asked = db.prepare_cached("PRAGMA wal_checkpoint(NOOP)").ok()?;
+    let (log, copied): (i64, i64) = asked
+        .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+        .ok()?;
+    // Both are -1 where there is no log.
+    u64::try_from(log)
+        .ok()?
+        .checked_sub(u64::try_from(copied).ok()?)
 }
 
 pub(super) fn is_of_sync(error: &rusqlite::Error) -> bool {
@@ -337,61 +374,6 @@ fn once_more(error: &rusqlite::Error) -> rusqlite::Error {
         rusqlite::Error::SqliteFailure(*code, words.clone())
     } else {
         rusqlite::Error::InvalidQuery
-    }
-}
-
-/// An operation without its result type.
-trait Job: Send {
-    fn bytes(&self) -> u64;
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    fn committed(self: Box<Self>);
-    /// It is in the database, and the waiting session gets an error.
-    fn committed_but(self: Box<Self>, error: SpoolError);
-    fn failed(self: Box<Self>, error: rusqlite::Error);
-    fn refused(self: Box<Self>, error: SpoolError);
-}
-
-struct Operation<T, F, C> {
-    operation: F,
-    result: Option<T>,
-    bytes: u64,
-    committed: C,
-    reply: oneshot::Sender<Result<T, SpoolError>>,
-}
-
-impl<T, F, C> Job for Operation<T, F, C>
-where
-    T: Send,
-    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
-    C: FnOnce() + Send,
-{
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.result = Some((self.operation)(connection)?);
-        Ok(())
-    }
-
-    fn committed(self: Box<Self>) {
-        (self.committed)();
-        let result = self.result.ok_or(SpoolError::Closed);
-        // Nobody waits if the session was cut off meanwhile.
-        let _unwanted = self.reply.send(result);
-    }
-
-    fn committed_but(self: Box<Self>, error: SpoolError) {
-        (self.committed)();
-        let _unwanted = self.reply.send(Err(error));
-    }
-
-    fn failed(self: Box<Self>, error: rusqlite::Error) {
-        self.refused(error.into());
-    }
-
-    fn refused(self: Box<Self>, error: SpoolError) {
-        let _unwanted = self.reply.send(Err(error));
     }
 }
 

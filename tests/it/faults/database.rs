@@ -1,7 +1,11 @@
-//! An unreadable sector of the database: the disk returns EIO each time. One message is
-//! quarantined, the others are sent.
+//! The disk fails where the database's file lies. A sector that cannot be read harms one
+//! message. The mail that came in lies safe in the database's log when its file cannot be
+//! written or synced, and the relay says so.
 
+use std::collections::BTreeSet;
 use std::fs;
+
+use graph_relay_sandbox::Sandbox;
 
 use crate::common::Home;
 use crate::common::Relay;
@@ -14,7 +18,10 @@ use crate::common::send_many;
 use crate::common::send_one;
 use crate::faults::clock::silent_entra;
 use crate::faults::ledger::Letter;
+use crate::faults::ledger::hand_over_all;
 use crate::faults::ledger::is_drained;
+use crate::faults::ledger::patient_stand_in;
+use crate::faults::shim::Fault;
 use crate::faults::shim::Shim;
 
 /// SQLite's default.
@@ -71,4 +78,70 @@ async fn an_unreadable_sector_harms_one_message() {
         let output = run(&home, &arguments);
         assert!(output.status.success(), "{command}: {}", said(&output));
     }
+}
+
+/// A relay that has taken in more than its database's log is meant to hold, and whose disk
+/// fails when that goes into the database's file; its home, and the subjects that it accepted.
+async fn with_a_long_log(fault: Fault, graph: &Sandbox) -> (Relay, Home, BTreeSet<String>) {
+    let home = Home::new(graph);
+    Relay::start(&home).stop();
+    let shim = Shim::compile();
+    let mut command = binary();
+    command.arg("serve").arg("--config").arg(&home.config);
+    shim.load(&mut command, &home.path("data"));
+    fault.ask(&mut command, &home.path("report"));
+    let relay = Relay::start_by(&mut command);
+    let letters: Vec<_> = (0..200)
+        .map(|number| Letter::new(&format!("m{number}"), 30_000))
+        .collect();
+    let taken = hand_over_all(relay.address, &letters);
+    (relay, home, taken)
+}
+
+/// The subjects that arrived, once the relay has sent everything.
+fn sent(relay: &Relay, home: &Home, graph: &Sandbox) -> BTreeSet<String> {
+    relay.wait_until(|| is_drained(home));
+    let arrivals = graph.arrivals();
+    arrivals.iter().map(|it| it.subject.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_sync_of_the_database_ends_the_relay() {
+    let graph = patient_stand_in().await;
+    let (mut relay, home, taken) = with_a_long_log(Fault::SyncsOfDatabase, &graph).await;
+
+    let end = relay.wait_until_or_ended(|| is_drained(&home));
+
+    assert_eq!(end.and_then(|end| end.code()), Some(70));
+    let words = relay.event("relay_failed", |_| true)["reason"].to_string();
+    assert!(
+        words.contains("the disk did not confirm a write"),
+        "{words}"
+    );
+    let relay = Relay::start(&home);
+    assert!(sent(&relay, &home, &graph).is_superset(&taken));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_written_is_told_of_and_loses_nothing() {
+    let graph = patient_stand_in().await;
+    let (mut relay, home, taken) = with_a_long_log(Fault::ChangesOfDatabase, &graph).await;
+
+    assert_eq!(taken.len(), 200);
+    assert_eq!(sent(&relay, &home, &graph), taken);
+    let status = said(&run(&home, &["status"]));
+    assert!(
+        status.contains("spool.db cannot be written: disk I/O error"),
+        "{status}"
+    );
+
+    // Each try would copy the whole log for nothing, so there are few.
+    let tries = fs::read_to_string(home.path("report")).unwrap();
+    assert!(tries.lines().count() < 5, "{tries}");
+
+    relay.stop();
+    let relay = Relay::start(&home);
+    send_many(&relay, "after", 1);
+    relay.event("delivered", |_| true);
+    assert_eq!(graph.arrivals().len(), 201);
 }

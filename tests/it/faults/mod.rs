@@ -9,11 +9,11 @@
 
 mod boot;
 mod clock;
+mod database;
 mod kill;
 mod ledger;
 mod load;
 mod power;
 mod record;
-mod sector;
 mod shim;
 mod stop;

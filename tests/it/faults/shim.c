@@ -5,6 +5,7 @@
  *
  *   FAULTS_FOLDER  the folder, without links in its path; nothing else is touched
  *   FAULTS_OF      "changes" (the default) or "syncs": what is counted
+ *   FAULTS_ONLY    the end of a path: only what changes such files is counted
  *   FAULTS_AT      the number of the first operation that goes wrong; 0: none
  *   FAULTS_EVERY   and each that many after it; 0: only that one
  *   FAULTS_HOW     "kill": SIGKILL in place of the operation
@@ -52,6 +53,7 @@ static size_t folder_length;
 static unsigned long at, every, count;
 static int syncs_only, sync_is_real, sync_is_recorded, failure;
 static const char *how;
+static const char *only;
 static int record_fd = -1, report_fd = -1;
 static char unreadable[256];
 static off_t unreadable_from, unreadable_to;
@@ -79,6 +81,7 @@ __attribute__((constructor)) static void begin(void)
     snprintf(folder, sizeof folder, "%s", text);
     text = getenv("FAULTS_OF");
     syncs_only = text && !strcmp(text, "syncs");
+    only = getenv("FAULTS_ONLY");
     at = number("FAULTS_AT");
     every = number("FAULTS_EVERY");
     how = getenv("FAULTS_HOW");
@@ -142,7 +145,7 @@ static void die(void)
 static enum verdict judge(const char *name, const char *path, int is_sync)
 {
     char line[4200];
-    if (syncs_only && !is_sync)
+    if ((syncs_only && !is_sync) || (only && !ends_in(path, only)))
         return GO;
     count++;
     if (!at || count < at || (every ? (count - at) % every : count != at))

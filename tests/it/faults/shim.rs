@@ -22,6 +22,10 @@ pub(crate) enum Fault {
     At(u32, How),
     /// Every n-th fsync fails with EIO.
     EverySync(u32),
+    /// Every fsync of the database's file fails with EIO.
+    SyncsOfDatabase,
+    /// Every change of the database's file fails with EIO.
+    ChangesOfDatabase,
 }
 
 /// How an operation goes wrong.
@@ -74,16 +78,25 @@ impl Fault {
     /// Requests the fault; operations that failed are listed in the file.
     pub(crate) fn ask(self, command: &mut Command, report: &Path) {
         command.env("FAULTS_REPORT", report);
+        let mut every = |number: u32, of: &str| {
+            command.env("FAULTS_OF", of);
+            command.env("FAULTS_AT", number.to_string());
+            command.env("FAULTS_EVERY", number.to_string());
+            command.env("FAULTS_HOW", How::Eio.name());
+        };
         match self {
             Self::At(number, how) => {
                 command.env("FAULTS_AT", number.to_string());
                 command.env("FAULTS_HOW", how.name());
             }
-            Self::EverySync(number) => {
-                command.env("FAULTS_OF", "syncs");
-                command.env("FAULTS_AT", number.to_string());
-                command.env("FAULTS_EVERY", number.to_string());
-                command.env("FAULTS_HOW", How::Eio.name());
+            Self::EverySync(number) => every(number, "syncs"),
+            Self::SyncsOfDatabase => {
+                every(1, "syncs");
+                command.env("FAULTS_ONLY", "/spool.db");
+            }
+            Self::ChangesOfDatabase => {
+                every(1, "changes");
+                command.env("FAULTS_ONLY", "/spool.db");
             }
         }
     }
