@@ -1,4 +1,5 @@
-//! An operation on the database that a session waits for, whatever its result is.
+//! An operation on the database, with the session that waits for its result. The writer
+//! decides when it runs, and says what came of it.
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;

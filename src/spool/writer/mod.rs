@@ -63,8 +63,8 @@ const LARGEST_GROUP: usize = 256;
 
 /// The pages in the log at which they are copied into the database's file: SQLite's default.
 const LONG_LOG: u64 = 1000;
-/// The pause after that has failed: as long as the disk fails, each try would copy most of
-/// the growing log for nothing, and all mail would wait for it.
+/// The pause after copying them has failed. While the disk fails, each try copies most of a
+/// growing log for nothing, and all mail waits for it.
 const COPY_AGAIN: Duration = Duration::from_secs(60);
 
 impl Writer {
@@ -321,7 +321,7 @@ impl WriterThread {
                 Err(error) => {
                     self.not_copied = Some(Instant::now());
                     self.room.troubles.note(&format!(
-                        "{} cannot be written: {error}; nothing is lost, but spool.db-wal grows",
+                        "spool.db-wal cannot be copied into {}: {error}; nothing is lost, but it grows",
                         self.watch.database().display()
                     ));
                 }

@@ -1,6 +1,6 @@
 //! The disk fails where the database's file lies. A sector that cannot be read harms one
-//! message. The mail that came in lies safe in the database's log when its file cannot be
-//! written or synced, and the relay says so.
+//! message. When the file cannot be written or synced, accepted mail is safe in the
+//! database's log, and the relay says so.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -131,7 +131,7 @@ async fn a_database_that_cannot_be_written_is_told_of_and_loses_nothing() {
     assert_eq!(sent(&relay, &home, &graph), taken);
     let status = said(&run(&home, &["status"]));
     assert!(
-        status.contains("spool.db cannot be written: disk I/O error"),
+        status.contains("data/spool.db: disk I/O error; nothing is lost"),
         "{status}"
     );
 
