@@ -252,6 +252,8 @@ impl Service {
     /// Returns when the relay can no longer work, with the reason.
     pub async fn broken(&self) -> String {
         tokio::select! {
+            // Delivery also ends because of a failed fsync: then that is the reason.
+            biased;
             why = self.spool.not_synced() => format!("{}", SpoolError::NotSynced(why)),
             () = self.broken.cancelled() => "delivery has ended unexpectedly".to_owned(),
         }
