@@ -14,6 +14,7 @@ use super::ConfigError;
 use super::ProblemKind;
 use super::Problems;
 use super::variables::Variables;
+use super::words::of_syntax;
 use crate::config::places;
 use crate::disk;
 use crate::platform::users;
@@ -120,7 +121,7 @@ impl Source {
                 ("duplicate key", Some(key)) => {
                     format!("duplicate key {key:?}: keep only one of them")
                 }
-                (message, _) => message.to_owned(),
+                (message, _) => of_syntax(message).to_owned(),
             };
             problems.add(&span, message);
         }

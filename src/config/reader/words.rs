@@ -1,5 +1,5 @@
-//! An error of serde in the words of relay.toml: what to write, not which type of Rust was
-//! expected.
+//! An error of serde or of the TOML parser in the words of relay.toml: what to write, not
+//! which type of Rust or which token was expected.
 
 /// The numbers of Rust.
 const NUMBERS: [&str; 12] = [
@@ -37,8 +37,28 @@ fn not_a_text(found: &str) -> String {
     }
 }
 
+/// Translates a message of the TOML parser. Most of its messages are clear and stay.
+pub(super) fn of_syntax(message: &str) -> &str {
+    let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
+    match (found, expected) {
+        // An address or a network begins like a number.
+        ("string values must be quoted" | "invalid float", _) => "write a text in quotes",
+        ("invalid boolean", _) => "write true or false in small letters, or a text in quotes",
+        ("invalid basic string", "`\"`") => "the \" at the end of the text is missing",
+        ("invalid literal string", "`'`") => "the ' at the end of the text is missing",
+        ("key with no value", _) => "write = and a value after the key",
+        // A single backslash, as in a path of Windows.
+        ("missing escaped value" | "too few unicode value digits", _) => {
+            "write \\\\ for each \\, or put the text in single quotes"
+        }
+        _ => message,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use toml::de::DeTable;
+
     use super::*;
 
     #[test]
@@ -78,6 +98,33 @@ mod tests {
             ),
         ] {
             assert_eq!(in_words(message), words, "{message}");
+        }
+    }
+
+    #[test]
+    fn common_slips_are_answered_with_the_remedy() {
+        for (line, words) in [
+            ("x = 127.0.0.1:25", "write a text in quotes"),
+            ("x = [10.0.0.0/8]", "write a text in quotes"),
+            ("x = relay@example.org", "write a text in quotes"),
+            (
+                "x = True",
+                "write true or false in small letters, or a text in quotes",
+            ),
+            ("x = \"a", "the \" at the end of the text is missing"),
+            ("x = 'a", "the ' at the end of the text is missing"),
+            ("x 5", "write = and a value after the key"),
+            (
+                "x = \"D:\\scans\"",
+                "write \\\\ for each \\, or put the text in single quotes",
+            ),
+            (
+                "x = \"C:\\Users\"",
+                "write \\\\ for each \\, or put the text in single quotes",
+            ),
+        ] {
+            let (_, errors) = DeTable::parse_recoverable(line);
+            assert_eq!(of_syntax(errors[0].message()), words, "{line}");
         }
     }
 }
