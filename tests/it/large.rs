@@ -66,7 +66,7 @@ async fn large_attachments_are_uploaded_and_the_rest_is_unchanged() {
         };
         let graph = stand_in_with(settings).await;
         let relay = relay(&graph, "");
-        let (scan, photo, note) = (bytes(9_000_000, 1), bytes(2_500_000, 2), bytes(50_000, 3));
+        let (scan, photo, note) = (bytes(4_000_000, 1), bytes(2_500_000, 2), bytes(50_000, 3));
         let parts = [
             TEXT.to_owned(),
             file(
@@ -112,7 +112,7 @@ async fn large_attachments_are_uploaded_and_the_rest_is_unchanged() {
 async fn a_scanned_file_without_any_text_is_delivered() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
-    let scan = bytes(5_000_000, 4);
+    let scan = bytes(3_200_000, 4);
     let sent = format!(
         "From: App <{MAILBOX}>\r\nTo: a@example.org\r\nContent-Type: application/pdf\r\n\
          Content-Transfer-Encoding: base64\r\n\r\n{}",
@@ -156,7 +156,7 @@ fn faults(at: Station) -> Vec<Fault> {
 /// Each kind of request and each way to fail, but not every combination.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_4_a_large_message_arrives_once_and_whole_after_a_failed_request() {
-    arrives_once_and_whole(3).await;
+    arrives_once_and_whole(6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +239,7 @@ async fn promise_4_a_relay_killed_during_an_upload_sends_the_message_once_and_wh
         let graph = stand_in().await;
         let home = Home::new(&graph);
         let mut relay = Relay::start(&home);
-        let large = bytes(5_000_000, 7);
+        let large = bytes(4_000_000, 7);
         graph.inject(Fault {
             stored: Some(true),
             delay: PATIENCE,
@@ -300,7 +300,7 @@ async fn an_upload_that_makes_no_progress_is_abandoned() {
         graph.inject(says(Station::Progress, "0"));
     }
 
-    sent_whole(&graph, &relay, 5_000_000).await;
+    sent_whole(&graph, &relay, 4_000_000).await;
 
     assert_eq!(drafts_made(&graph), 2);
 }
@@ -314,7 +314,7 @@ async fn an_attachment_that_graph_completes_early_is_never_sent_truncated() {
         ..Fault::at(Station::Upload, 201)
     });
 
-    sent_whole(&graph, &relay, 5_000_000).await;
+    sent_whole(&graph, &relay, 4_000_000).await;
 
     assert_eq!(drafts_made(&graph), 2);
 }

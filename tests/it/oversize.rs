@@ -64,7 +64,7 @@ async fn a_text_too_large_for_one_request_arrives_as_an_attached_message() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
     let small = "Content-Type: text/plain\r\n\r\nsmall\r\n";
-    let html = format!("Content-Type: text/html\r\n\r\n<p>{}", lines(5_000_000));
+    let html = format!("Content-Type: text/html\r\n\r\n<p>{}", lines(3_200_000));
     let picture = format!(
         "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
         base64(&bytes(700_000, 1))
@@ -75,16 +75,16 @@ async fn a_text_too_large_for_one_request_arrives_as_an_attached_message() {
     );
     let report = multipart("report; report-type=x", &[TEXT, &html]);
     let sent = [
-        message_of("text/plain", &lines(5_000_000)),
-        message_of("text/html", &lines(5_000_000)),
-        message_of("text/plain", &("x".repeat(4_000_000) + "\r\n")),
+        message_of("text/plain", &lines(3_200_000)),
+        message_of("text/html", &lines(3_200_000)),
+        message_of("text/plain", &("x".repeat(3_200_000) + "\r\n")),
         message_of("text/plain", &uuencoded),
         multipart("alternative", &[small, &html]),
         multipart("mixed", &[&html, &picture]),
         multipart("related", &[&html, &picture]),
         // No delimiter matches the declared boundary.
-        message_of("multipart/mixed; boundary=c", &lines(4_000_000)),
-        message_of("multipart/mixed", &lines(4_000_000)),
+        message_of("multipart/mixed; boundary=c", &lines(3_200_000)),
+        message_of("multipart/mixed", &lines(3_200_000)),
         report,
     ];
     for (at, sent) in sent.iter().enumerate() {
@@ -110,7 +110,7 @@ async fn a_text_too_large_for_one_request_arrives_as_an_attached_message() {
 async fn a_file_with_a_broken_header_section_arrives_byte_for_byte() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
-    let file = bytes(2_500_000, 2);
+    let file = bytes(2_300_000, 2);
     let encoded = base64(&file);
     let disposition = "Content-Disposition: attachment;";
     let kind = "Content-Type: application/pdf";
@@ -154,7 +154,7 @@ async fn a_file_with_a_broken_header_section_arrives_byte_for_byte() {
 async fn a_file_without_an_empty_line_before_it_arrives_byte_for_byte() {
     let graph = stand_in().await;
     let relay = relay(&graph, "");
-    let file = bytes(2_500_000, 2);
+    let file = bytes(2_300_000, 2);
     let fields = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n";
     let in_one_line = BASE64_STANDARD.encode(&file) + "\r\n";
     for (at, encoded) in [base64(&file), in_one_line].iter().enumerate() {
@@ -181,7 +181,7 @@ async fn a_part_in_an_unknown_encoding_is_uploaded_unchanged() {
         "Content-Type: image/png; name=good.png\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
         base64(&picture)
     );
-    let text = lines(3_500_000);
+    let text = lines(3_200_000);
     let long_header = "X-Long: ".to_owned() + &"x".repeat(20_000);
     for (at, fields) in [
         "Content-Transfer-Encoding: x-of-our-own",
@@ -338,7 +338,7 @@ async fn a_picture_that_is_referred_to_by_its_location_stays_if_anything_else_ca
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_the_same_name_all_arrive_in_order() {
-    files_of_the_same_name_arrive_all_and_in_their_order(300_000).await;
+    files_of_the_same_name_arrive_all_and_in_their_order(100_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,7 @@ use crate::faults::shim::Syncs;
 /// Parallel runs: one works while the other waits.
 const AT_ONCE: usize = 3;
 /// A sample of all n, for the shorter test.
-const SAMPLE: u32 = 37;
+const SAMPLE: u32 = 101;
 /// Recipients of a message that is split in two.
 const MANY: usize = 501;
 /// The message whose only recipient the stand-in always refuses.

@@ -27,7 +27,7 @@ use crate::common::wire::wait_until_all_read;
 
 const PASSWORD: &str = "Printer123Scan456";
 /// Addresses that guess, and the guesses of each.
-const GUESSERS: u8 = 8;
+const GUESSERS: u8 = 4;
 const GUESSES: usize = 25;
 
 /// A user whose password takes so long to verify that the order is certain.
