@@ -27,7 +27,7 @@ use crate::common::send_one;
 use crate::common::stand_in;
 
 /// Enough for several pipes full of log lines (pipe(7): 64 KiB each).
-const BURST: usize = 400;
+const BURST: usize = 250;
 
 /// A relay whose log is a pipe that the test may or may not read; killed when dropped.
 struct Unread {
