@@ -66,7 +66,8 @@ async fn large_attachments_are_uploaded_and_the_rest_is_unchanged() {
         };
         let graph = stand_in_with(settings).await;
         let relay = relay(&graph, "");
-        let (scan, photo, note) = (bytes(4_000_000, 1), bytes(2_500_000, 2), bytes(50_000, 3));
+        // The scan goes in three pieces: the first, one in the middle, and the last.
+        let (scan, photo, note) = (bytes(8_000_000, 1), bytes(2_500_000, 2), bytes(50_000, 3));
         let parts = [
             TEXT.to_owned(),
             file(
@@ -153,7 +154,8 @@ fn faults(at: Station) -> Vec<Fault> {
     faults
 }
 
-/// Each kind of request and each way to fail, but not every combination.
+/// Each kind of request and each way to fail once: with five of both, these are every
+/// sixth of all combinations.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_4_a_large_message_arrives_once_and_whole_after_a_failed_request() {
     arrives_once_and_whole(6).await;
