@@ -47,6 +47,14 @@ pub(super) fn of_syntax(message: &str) -> &str {
         ("invalid basic string", "`\"`") => "the \" at the end of the text is missing",
         ("invalid literal string", "`'`") => "the ' at the end of the text is missing",
         ("key with no value", _) => "write = and a value after the key",
+        ("invalid unquoted key", _) => {
+            "write = behind a key; put a key in quotes if it has more than a to z, numbers, - and _"
+        }
+        ("unclosed table", _) => "the ] at the end of the heading is missing",
+        ("unclosed array table", _) => "the ]] at the end of the heading is missing",
+        ("unclosed array", _) => "the ] at the end of the list is missing",
+        ("unclosed inline table", _) => "the } at the end of the group is missing",
+        ("unexpected leading zero", _) => "write the number without 0 before it",
         // A single backslash, as in a path of Windows.
         ("missing escaped value" | "too few unicode value digits", _) => {
             "write \\\\ for each \\, or put the text in single quotes"
@@ -114,6 +122,16 @@ mod tests {
             ("x = \"a", "the \" at the end of the text is missing"),
             ("x = 'a", "the ' at the end of the text is missing"),
             ("x 5", "write = and a value after the key"),
+            ("x: \"a\"", "write = and a value after the key"),
+            (
+                "tür = 5",
+                "write = behind a key; put a key in quotes if it has more than a to z, numbers, - and _",
+            ),
+            ("[x", "the ] at the end of the heading is missing"),
+            ("[[x]", "the ]] at the end of the heading is missing"),
+            ("x = [\"a\"", "the ] at the end of the list is missing"),
+            ("x = { y = 1", "the } at the end of the group is missing"),
+            ("x = 0123", "write the number without 0 before it"),
             (
                 "x = \"D:\\scans\"",
                 "write \\\\ for each \\, or put the text in single quotes",
