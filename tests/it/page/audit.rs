@@ -148,6 +148,7 @@ async fn a_pause_and_a_resume_that_change_nothing_are_refused_in_the_list() {
     for command in ["resume", "pause", "pause", "resume"] {
         run(&home, &[command]);
     }
+    relay.wait_until(|| relay.events("audit").len() >= 4);
     let results = relay.events("audit").iter().map(short).collect::<Vec<_>>();
     let me = results[0].split(',').next().unwrap();
     let expected = [
