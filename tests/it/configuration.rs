@@ -81,7 +81,7 @@ fn assert_lines(said: &[String], expected: &[&str]) {
 #[test]
 fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
     let said = complaint(&format!(
-        "{ACCOUNT}mailbx = \"x\"\n[limits]\nrecipient = 3\n[nonsense]\n"
+        "{ACCOUNT}mailbx = \"x\"\n[limits]\nrecipient = 3\n[nonsense]\n[log]\ncolour = true\n"
     ));
 
     assert_eq!(
@@ -89,7 +89,11 @@ fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
         [
             "relay.toml:6:1: unknown key \"mailbx\" in [[account]]: did you mean \"mailbox\"?",
             "relay.toml:8:1: unknown key \"recipient\" in [limits]: did you mean \"recipients\"?",
-            "relay.toml:9:2: unknown key \"nonsense\": see relay.toml for all keys",
+            "relay.toml:9:2: unknown key \"nonsense\": the keys and sections there are account, \
+             admin, alert, aliases, data_dir, default_recipient_domain, delivery, doctor, failure, \
+             history, hostname, http, internal_domains, limits, listener, log, pickup, received, \
+             sender, tls, user",
+            "relay.toml:11:1: unknown key \"colour\" in [log]: the keys there are format, level",
         ]
     );
 }

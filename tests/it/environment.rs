@@ -263,10 +263,17 @@ fn unknown_variables_are_refused_with_the_nearest_key_and_all_at_once() {
         "HOSTNAME__X: hostname is not a section: did you mean GRAPH_RELAY__HOSTNAME?",
         "LIMITS: limits is a section: set a variable for each of its keys, like \
          GRAPH_RELAY__LIMITS__KEY",
-        "LIMITS__0__RECIPIENTS: unknown key \"0\" in [limits]: see relay.toml for all keys",
+        "LIMITS__0__RECIPIENTS: unknown key \"0\" in [limits]: the keys there are \
+         command_timeout, connections, connections_per_client, data_timeout, errors_per_session, \
+         free_space, message_size, messages_per_minute_per_client, pre_mail_timeout, \
+         received_headers, recipients, recipients_per_hour_per_client, reserved_connections, \
+         session_timeout, spool_size",
         "LIMITS____RECIPIENTS: this is not a key: write section and key after GRAPH_RELAY, each \
          after two underscores, like GRAPH_RELAY__ACCOUNT__TENANT",
-        "NOTHING_OF_THE_KIND: unknown key \"nothing_of_the_kind\": see relay.toml for all keys",
+        "NOTHING_OF_THE_KIND: unknown key \"nothing_of_the_kind\": the keys and sections there \
+         are account, admin, alert, aliases, data_dir, default_recipient_domain, delivery, doctor, \
+         failure, history, hostname, http, internal_domains, limits, listener, log, pickup, \
+         received, sender, tls, user",
         "RECIPIENTS: unknown key \"recipients\": did you mean GRAPH_RELAY__ACCOUNT__RECIPIENTS or \
          GRAPH_RELAY__LIMITS__RECIPIENTS?",
     ];

@@ -207,10 +207,10 @@ async fn an_entry_too_large_for_a_datagram_arrives_whole() {
     let home = journaled(&graph);
     let mut journal = Journal::at(&home);
     let relay = Running::start(&home, &mut journal);
-    let sections: Vec<String> = (0..2000)
-        .map(|number| format!("[nonsense-{number}]"))
+    let keys: Vec<String> = (0..2000)
+        .map(|number| format!("nonsense-{number} = 1"))
         .collect();
-    home.append(&sections.join("\n"));
+    home.append(&keys.join("\n"));
 
     relay.signal("HUP");
     let failed = journal.until("reload_failed", |_| true);

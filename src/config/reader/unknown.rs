@@ -93,7 +93,7 @@ impl Keys {
         let advice = match (homes.is_empty(), nearest(key, known)) {
             (false, _) => format!("it belongs to {}", homes.join(" or ")),
             (true, Some(near)) => format!("did you mean {near:?}?"),
-            (true, None) => "see relay.toml for all keys".to_owned(),
+            (true, None) => owner.keys_in_words(),
         };
         format!("unknown key {key:?}{}: {advice}", owner.place())
     }
@@ -127,7 +127,7 @@ impl Keys {
         }
         let advice = match meant.is_empty() {
             false => format!("did you mean {}?", meant.join(" or ")),
-            true => "see relay.toml for all keys".to_owned(),
+            true => owner.keys_in_words(),
         };
         format!("unknown key {key:?}{}: {advice}", owner.place())
     }
@@ -150,6 +150,17 @@ impl Owner {
         }
     }
 
+    /// All keys and sections that could stand there instead.
+    fn keys_in_words(&self) -> String {
+        let mut known = self.known.clone();
+        known.sort_unstable();
+        let kind = match self.sections.is_empty() {
+            true => "keys",
+            false => "keys and sections",
+        };
+        format!("the {kind} there are {}", known.join(", "))
+    }
+
     fn place(&self) -> String {
         match self.name.as_str() {
             "" => String::new(),
@@ -158,10 +169,12 @@ impl Owner {
     }
 }
 
+/// The known key that was probably meant. A short one has to be more alike than a long one:
+/// `colour` is no `cloud`.
 fn nearest(key: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let near = known
         .map(|known| (strsim::damerau_levenshtein(known, key), known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 3)
+        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
         .min();
     near.map(|(_, known)| known)
 }
